@@ -1,0 +1,136 @@
+"""AWS clients, opened once per region and closed together; nothing else creates one.
+
+Retries are switched off in the SDK: `shared.retry` is the one place that tries again. The checksum
+that botocore would append as a trailer is switched off too: the S3 engine sends its own as a
+header, which stores other than AWS understand as well.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import anyio
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentialResolver, AioInstanceMetadataProvider
+from aiobotocore.session import AioSession
+from aiobotocore.utils import AioInstanceMetadataFetcher
+
+_CONNECT_SECONDS = 10.0
+_READ_SECONDS = 60.0
+_METADATA_SECONDS = 2.0
+_RENEW_SECONDS = 30.0
+
+
+class ServiceClient(Protocol):
+    """An open client of one AWS service: operations in snake case, keyword arguments, a mapping."""
+
+    def __getattr__(self, operation: str) -> Callable[..., Awaitable[dict[str, Any]]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How to reach AWS and as whom."""
+
+    aws_region: str
+    profile: str | None = None
+    endpoint_url: str | None = None
+    """Another service that speaks S3; also taken from AWS_ENDPOINT_URL by the SDK."""
+    instance_role: bool = False
+    """Act as the EC2 instance's role and nobody else; AWS_PROFILE is not looked at."""
+    connections: int = 256
+    """Open connections at most, per region."""
+
+
+class ClientPool:
+    """Clients by service and region. Made by `open_clients`, closed when its block ends."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._session = _session(settings)
+        self._clients: dict[tuple[str, str], ServiceClient] = {}
+        self._opening = anyio.Lock()
+        self._renewed_at = -_RENEW_SECONDS
+
+    async def client(self, service: str, aws_region: str = "") -> ServiceClient:
+        """Return the open client of a service in a region, opening it the first time."""
+        where = (service, aws_region or self._settings.aws_region)
+        if found := self._clients.get(where):
+            return found
+        async with self._opening:
+            if found := self._clients.get(where):
+                return found
+            opened = await self._stack.enter_async_context(self._create(*where))
+            self._clients[where] = opened
+            return opened
+
+    async def caller_identity(self) -> Mapping[str, str]:
+        """Ask STS who we are: keys `Arn`, `Account`, `UserId`; raises the SDK's errors."""
+        answer = await (await self.client("sts")).get_caller_identity()
+        return {name: str(answer.get(name, "")) for name in ("Arn", "Account", "UserId")}
+
+    def renew(self) -> bool:
+        """Look the credentials up again, for clients opened from now on; at most twice a minute.
+
+        For keys that were replaced in a file: those the SDK does not refresh by itself.
+        """
+        now = time.monotonic()
+        if now - self._renewed_at < _RENEW_SECONDS:
+            return False
+        self._renewed_at = now
+        self._session = _session(self._settings)
+        self._clients.clear()
+        return True
+
+    async def aclose(self) -> None:
+        """Close every client that was ever opened."""
+        self._clients.clear()
+        await self._stack.aclose()
+
+    def _create(self, service: str, aws_region: str) -> AbstractAsyncContextManager[ServiceClient]:
+        config = AioConfig(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            max_pool_connections=self._settings.connections,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            tcp_keepalive=True,
+            s3={"addressing_style": "path"} if self._settings.endpoint_url else None,
+        )
+        context: AbstractAsyncContextManager[ServiceClient] = self._session.create_client(
+            service,
+            region_name=aws_region,
+            endpoint_url=self._settings.endpoint_url,
+            config=config,
+        )
+        return context
+
+
+@asynccontextmanager
+async def open_clients(settings: ClientSettings) -> AsyncIterator[ClientPool]:
+    """Open a pool of clients for the length of a block."""
+    pool = ClientPool(settings)
+    try:
+        yield pool
+    finally:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_CONNECT_SECONDS):
+            await pool.aclose()
+
+
+def _session(settings: ClientSettings) -> AioSession:
+    if not settings.instance_role:
+        return AioSession(profile=settings.profile)
+    # A variable without names to look up is one the environment cannot set.
+    session = AioSession(session_vars={"profile": (None, None, None, None)})
+    endpoint = session.get_config_variable("ec2_metadata_service_endpoint")
+    fetcher = AioInstanceMetadataFetcher(
+        timeout=_METADATA_SECONDS,
+        num_attempts=2,
+        config={"ec2_metadata_service_endpoint": endpoint, "ec2_metadata_v1_disabled": True},
+    )
+    provider = AioInstanceMetadataProvider(iam_role_fetcher=fetcher)
+    session.register_component("credential_provider", AioCredentialResolver([provider]))
+    return session

@@ -1,0 +1,199 @@
+"""Remove a file that was delivered, and nothing else: the last look and the unlink as one step.
+
+Between a check and an unlink the path can come to name another file. So the file is first moved
+into a hidden folder beside it, where no writer looks for it, compared there once more, and only
+then unlinked; if it is not the delivered one it is linked back without overwriting anything.
+
+A writer that already has the file open is kept out by the kernel's read lease (Linux, own files,
+local file systems): it is refused while anyone could still write. Elsewhere a writer that appends
+between the last comparison and the unlink, some microseconds, loses those bytes. Blocking calls.
+"""
+
+import errno
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from shared.fswatch.stability import FileIdentity
+from shared.s3.pinned import identity_of
+from shared.s3.store import PinnedFile
+
+HIDDEN_FOLDER = ".towpath-removing"
+"""Holds the files that are being removed, under their own names, beside where they were."""
+
+
+class Removal(Enum):
+    """What became of the file."""
+
+    REMOVED = "removed"
+    CHANGED = "it is another file by now"
+    HELD_OPEN = "another process has it open for writing"
+    IN_THE_WAY = "a file of an earlier removal lies in the hidden folder"
+    GONE = "it is not there any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A file that a crash left in the hidden folder."""
+
+    folder: str
+    """Where it belongs, relative to the root."""
+    name: str
+    restored: bool
+    """False when another file has taken its place meanwhile; both were kept."""
+
+
+def remove_delivered(
+    name: str,
+    source: PinnedFile,
+    *,
+    directory: int,
+    step: Callable[[str], None] = lambda _: None,
+) -> Removal:
+    """Remove `name` in the open `directory` if it is still exactly the pinned file.
+
+    `step` is told of each step before it is taken, for tests that end the process there.
+
+    Raises:
+        OSError: the file system refuses (read-only, no permission); the file is where it was.
+    """
+    with _read_lease(source.descriptor) as lease:
+        if lease is _Lease.REFUSED:
+            return Removal.HELD_OPEN
+        if identity_of(os.fstat(source.descriptor)) != source.identity:
+            return Removal.CHANGED
+        hidden = _open_hidden(directory)
+        try:
+            return _move_and_unlink(
+                name, source, directory=directory, hidden=hidden, lease=lease, step=step
+            )
+        finally:
+            os.close(hidden)
+
+
+def tidy(directory: int) -> None:
+    """Remove the hidden folder from the open `directory` if it is empty."""
+    try:
+        os.rmdir(HIDDEN_FOLDER, dir_fd=directory)
+    except OSError as error:
+        if error.errno not in _NOT_EMPTY_OR_GONE:
+            raise
+
+
+def restore_leftovers(directory: int, folder: str) -> Iterator[Leftover]:
+    """Put back what a crash left in the hidden folder of the open `directory`."""
+    try:
+        hidden = os.open(HIDDEN_FOLDER, _FOLDER_FLAGS, dir_fd=directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    try:
+        with os.scandir(hidden) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            yield Leftover(folder, name, restored=_put_back(name, directory, hidden))
+    finally:
+        os.close(hidden)
+    tidy(directory)
+
+
+class _Lease(Enum):
+    HELD = "held"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NOT_EMPTY_OR_GONE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR}
+
+
+def _move_and_unlink(
+    name: str,
+    source: PinnedFile,
+    *,
+    directory: int,
+    hidden: int,
+    lease: _Lease,
+    step: Callable[[str], None],
+) -> Removal:
+    if _look(name, hidden) is not None:
+        return Removal.IN_THE_WAY
+    step("hide")
+    try:
+        os.rename(name, name, src_dir_fd=directory, dst_dir_fd=hidden)
+    except FileNotFoundError:
+        return Removal.GONE
+    step("compare")
+    broken = lease is _Lease.HELD and not _still_leased(source.descriptor)
+    if broken or _look(name, hidden) != source.identity:
+        _put_back(name, directory, hidden)
+        return Removal.CHANGED
+    step("unlink")
+    os.unlink(name, dir_fd=hidden)
+    step("unlinked")
+    return Removal.REMOVED
+
+
+def _open_hidden(directory: int) -> int:
+    with suppress(FileExistsError):
+        os.mkdir(HIDDEN_FOLDER, 0o700, dir_fd=directory)
+    return os.open(HIDDEN_FOLDER, _FOLDER_FLAGS, dir_fd=directory)
+
+
+def _look(name: str, directory: int) -> FileIdentity | None:
+    try:
+        return identity_of(os.stat(name, dir_fd=directory, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+
+
+def _put_back(name: str, directory: int, hidden: int) -> bool:
+    """Move a file out of the hidden folder unless its place is taken; say whether it moved."""
+    try:
+        os.link(name, name, src_dir_fd=hidden, dst_dir_fd=directory, follow_symlinks=False)
+    except FileExistsError:
+        return False
+    except FileNotFoundError:
+        return True
+    except OSError:
+        # A folder, or a file system without links: rename, and accept a window without a lock.
+        if _look(name, directory) is not None:
+            return False
+        os.rename(name, name, src_dir_fd=hidden, dst_dir_fd=directory)
+        return True
+    os.unlink(name, dir_fd=hidden)
+    return True
+
+
+@contextmanager
+def _read_lease(descriptor: int) -> Iterator[_Lease]:
+    """Hold the kernel's read lease, which nobody who may write can share (fcntl(2), F_SETLEASE)."""
+    if not hasattr(fcntl, "F_SETLEASE"):
+        yield _Lease.UNAVAILABLE
+        return
+    try:
+        # The default signal to a holder ends the process; this one is ignored by default.
+        fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        yield _Lease.REFUSED
+        return
+    except OSError:
+        yield _Lease.UNAVAILABLE
+        return
+    try:
+        yield _Lease.HELD
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+
+
+def _still_leased(descriptor: int) -> bool:
+    """Whether no writer has begun to open the file since the lease was taken."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK
+
+
+_F_SETSIG = 10
+"""From <bits/fcntl-linux.h>; the standard library does not name it."""

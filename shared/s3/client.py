@@ -1,0 +1,351 @@
+"""The `ObjectStore` protocol on aiobotocore: the reference engine.
+
+Every write carries the CRC64NVME of exactly the bytes that were read, and a write whose outcome is
+not known is read back before anything else is decided.
+"""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from anyio import to_thread
+
+from shared.aws.clients import ClientPool
+from shared.aws.errors import SDK_ERRORS, translate
+from shared.retry import RetryBudget, RetryPolicy
+from shared.s3.errors import (
+    Answer,
+    NotFound,
+    PreconditionFailed,
+    SourceChanged,
+    Unreachable,
+    Unsupported,
+)
+from shared.s3.limits import ByteBudget
+from shared.s3.multipart import Buffers, Job, MultipartPut
+from shared.s3.pinned import PinBroken, crc64nvme, read_whole
+from shared.s3.requests import Request, Requests
+from shared.s3.store import (
+    ABSENT,
+    ALWAYS,
+    NO_OPTIONS,
+    Capabilities,
+    Checksums,
+    DeleteFailure,
+    Download,
+    Evidence,
+    Matches,
+    ObjectInfo,
+    OpenUpload,
+    Page,
+    PinnedFile,
+    PutOptions,
+    Span,
+    Stored,
+    UploadJournal,
+    When,
+)
+from shared.s3.uri import S3Uri
+from shared.s3.verified import Sent, VerifiedWrite, find_object
+from shared.s3.wire import (
+    encode_crc,
+    option_parameters,
+    read_etag,
+    read_info,
+    span_parameters,
+    when_parameters,
+)
+
+_CHUNK = 1024 * 1024
+_DELETES_A_REQUEST = 1000
+_NOT_IMPLEMENTED = 501
+_MEMORY_BYTES = 48 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Bounds of one engine."""
+
+    in_flight: int = 256
+    """Requests at once; the engine goes lower by itself when S3 asks it to."""
+    memory_bytes: int = _MEMORY_BYTES
+    """Bytes of file content held at once."""
+    multipart_threshold: int = 16 * 1024 * 1024
+    """Files of this many bytes or more are sent in parts."""
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    budget: RetryBudget | None = None
+
+
+class S3Client:
+    """An `ObjectStore` on an open pool of clients; the pool stays its owner's to close."""
+
+    def __init__(
+        self,
+        clients: ClientPool,
+        settings: EngineSettings = EngineSettings(),
+        journal: UploadJournal | None = None,
+    ) -> None:
+        self._settings = settings
+        self._requests = Requests(
+            clients,
+            in_flight=settings.in_flight,
+            policy=settings.policy,
+            budget=settings.budget,
+        )
+        self._memory = ByteBudget(settings.memory_bytes)
+        self._multipart = MultipartPut(self._requests, Buffers(self._memory), journal)
+
+    async def put(
+        self,
+        uri: S3Uri,
+        body: bytes,
+        *,
+        when: When = ALWAYS,
+        options: PutOptions = NO_OPTIONS,
+        deadline: float | None = None,
+    ) -> Stored:
+        """Store `body` under the key, or raise with nothing partial visible."""
+        crc = await to_thread.run_sync(crc64nvme, body) if len(body) > _CHUNK else crc64nvme(body)
+        return await self._adapting(
+            uri,
+            when,
+            lambda checked, allowed: self._put_bytes(
+                uri, body, crc, when=allowed, options=options, checksums=checked, deadline=deadline
+            ),
+        )
+
+    async def put_file(
+        self,
+        uri: S3Uri,
+        source: PinnedFile,
+        *,
+        when: When = ALWAYS,
+        options: PutOptions = NO_OPTIONS,
+        deadline: float | None = None,
+    ) -> Stored:
+        """Store exactly the pinned bytes; SourceChanged if the file is another one by now."""
+        size = source.identity.size
+        if size >= self._settings.multipart_threshold:
+            return await self._adapting(
+                uri,
+                when,
+                lambda checked, allowed: self._multipart.run(
+                    Job(uri, source, allowed, options, checked, deadline)
+                ),
+            )
+        async with self._memory.reserve(size):
+            try:
+                piece = await to_thread.run_sync(read_whole, source)
+            except PinBroken as error:
+                raise SourceChanged(uri, note=str(error)) from error
+            return await self._adapting(
+                uri,
+                when,
+                lambda checked, allowed: self._put_bytes(
+                    uri,
+                    piece.body,
+                    piece.crc,
+                    when=allowed,
+                    options=options,
+                    checksums=checked,
+                    deadline=deadline,
+                ),
+            )
+
+    async def head(self, uri: S3Uri, *, deadline: float | None = None) -> ObjectInfo:
+        """Describe the object with its full-object checksums; raises NotFound."""
+        request = Request("head_object", uri, {"ChecksumMode": "ENABLED"})
+        return read_info(uri, await self._requests.send(request, deadline=deadline))
+
+    @asynccontextmanager
+    async def get(
+        self,
+        uri: S3Uri,
+        *,
+        span: Span | None = None,
+        if_match: str | None = None,
+        deadline: float | None = None,
+    ) -> AsyncIterator[Download]:
+        """Open the object's bytes for reading; raises NotFound."""
+        request = Request("get_object", uri, span_parameters(span, if_match))
+        answer = await self._requests.send(request, deadline=deadline)
+        async with answer["Body"] as body:
+            yield _Body(read_info(uri, answer), body)
+
+    async def pages(
+        self, prefix: S3Uri, *, after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[Page]:
+        """List the objects below `prefix.key` in key order, beginning behind the key `after`."""
+        parameters: dict[str, object] = {"Prefix": prefix.key}
+        if after:
+            parameters["StartAfter"] = after
+        if delimiter:
+            parameters["Delimiter"] = delimiter
+        more = True
+        while more:
+            request = Request("list_objects_v2", prefix, dict(parameters), on_bucket=True)
+            answer = await self._requests.send(request)
+            yield _read_page(prefix.bucket, answer)
+            more = bool(answer.get("IsTruncated"))
+            parameters["ContinuationToken"] = str(answer.get("NextContinuationToken", ""))
+
+    async def delete(self, uri: S3Uri, *, if_match: str | None = None) -> None:
+        """Remove the object; deleting what is not there succeeds."""
+        parameters = span_parameters(None, if_match)
+        try:
+            await self._requests.send(Request("delete_object", uri, parameters))
+        except NotFound:
+            return
+
+    async def delete_many(self, bucket: str, keys: Sequence[str]) -> Sequence[DeleteFailure]:
+        """Remove any number of keys, a thousand a request, and return those that were refused."""
+        failures: list[DeleteFailure] = []
+        for start in range(0, len(keys), _DELETES_A_REQUEST):
+            chosen = [{"Key": key} for key in keys[start : start + _DELETES_A_REQUEST]]
+            parameters = {"Delete": {"Objects": chosen, "Quiet": True}}
+            request = Request("delete_objects", S3Uri(bucket), parameters, on_bucket=True)
+            answer = await self._requests.send(request)
+            failures += [
+                DeleteFailure(str(e.get("Key")), str(e.get("Code")), str(e.get("Message")))
+                for e in answer.get("Errors", ())
+            ]
+        return failures
+
+    async def copy(self, source: S3Uri, target: S3Uri, *, when: When = ALWAYS) -> Stored:
+        """Copy within S3, without the bytes passing here (at most 5 GiB)."""
+        parameters = {
+            "CopySource": {"Bucket": source.bucket, "Key": source.key},
+            **when_parameters(when),
+        }
+        # Copying again gives the same object, so an unknown outcome is simply tried again.
+        answer = await self._requests.send(Request("copy_object", target, parameters))
+        held = await self.head(target)
+        if held.etag != read_etag(answer.get("CopyObjectResult", {})):
+            raise PreconditionFailed(target, note="another writer replaced the copy at once")
+        return Stored(
+            target, held.size, held.etag, Evidence.READ_BACK, held.checksums, held.version
+        )
+
+    async def open_uploads(self, prefix: S3Uri) -> AsyncIterator[OpenUpload]:
+        """List the multipart uploads that are neither completed nor aborted."""
+        parameters: dict[str, object] = {"Prefix": prefix.key}
+        more = True
+        while more:
+            request = Request("list_multipart_uploads", prefix, dict(parameters), on_bucket=True)
+            answer = await self._requests.send(request)
+            for entry in answer.get("Uploads", ()):
+                uri = S3Uri(prefix.bucket, str(entry["Key"]))
+                yield OpenUpload(uri, str(entry["UploadId"]), entry.get("Initiated"))
+            more = bool(answer.get("IsTruncated"))
+            parameters["KeyMarker"] = str(answer.get("NextKeyMarker", ""))
+            parameters["UploadIdMarker"] = str(answer.get("NextUploadIdMarker", ""))
+
+    async def abort(self, upload: OpenUpload) -> None:
+        """End a multipart upload and free its parts; one that is gone already succeeds."""
+        await self._multipart.abort(upload)
+
+    async def capabilities(self, bucket: str) -> Capabilities:
+        """Say what the bucket can do, as far as its answers have shown; raises BucketMissing."""
+        return await self._requests.capabilities(bucket)
+
+    async def aclose(self) -> None:
+        """Nothing to close: the connections belong to the pool."""
+
+    async def _adapting(
+        self, uri: S3Uri, when: When, write: Callable[[bool, When], Awaitable[Stored]]
+    ) -> Stored:
+        """Write with all the bucket is known to take; drop what it refuses, one thing at a time.
+
+        First the checksum header (an MD5 then takes its place), then the precondition (a HEAD
+        then takes its place, which another writer can slip past).
+        """
+        while True:
+            known = await self._requests.capabilities(uri.bucket)
+            allowed = when
+            if known.conditional_put is False:
+                await self._check(uri, when)
+                allowed = ALWAYS
+            try:
+                return await write(known.checksums is not False, allowed)
+            except Unsupported as error:
+                unknown = error.answer.status == _NOT_IMPLEMENTED
+                blamed = unknown or "checksum" in error.answer.message.lower()
+                if known.checksums is not False and blamed:
+                    self._requests.learn(uri.bucket, replace(known, checksums=False))
+                elif allowed is not ALWAYS and unknown:
+                    self._requests.learn(uri.bucket, replace(known, conditional_put=False))
+                else:
+                    raise
+
+    async def _check(self, uri: S3Uri, when: When) -> None:
+        held = await find_object(self._requests, uri)
+        absent_fails = when is ABSENT and held is not None
+        match_fails = isinstance(when, Matches) and (held is None or held.etag != when.etag)
+        if absent_fails or match_fails:
+            raise PreconditionFailed(uri, Answer(code="PreconditionFailed"))
+
+    async def _put_bytes(
+        self,
+        uri: S3Uri,
+        body: bytes | bytearray,
+        crc: int,
+        *,
+        when: When,
+        options: PutOptions,
+        checksums: bool,
+        deadline: float | None,
+    ) -> Stored:
+        def digest() -> bytes:
+            return hashlib.md5(body, usedforsecurity=False).digest()
+
+        proof = (
+            {"ChecksumCRC64NVME": encode_crc(crc)}
+            if checksums
+            else {"ContentMD5": base64.b64encode(digest()).decode()}
+        )
+        parameters: Mapping[str, object] = {
+            "Body": body,
+            **proof,
+            **when_parameters(when),
+            **option_parameters(options),
+        }
+        request = Request("put_object", uri, parameters, writing=True, size=len(body))
+        sent = Sent(uri, len(body), encode_crc(crc), lambda: digest().hex())
+        write = VerifiedWrite(self._requests, request, sent)
+        return await self._requests.repeat(write.attempt, deadline=deadline)
+
+
+class _Body:
+    """A `Download` on the SDK's stream."""
+
+    def __init__(self, info: ObjectInfo, stream: Any) -> None:  # noqa: ANN401 - an SDK object
+        self.info = info
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the bytes in pieces of at most 1 MiB."""
+        try:
+            while chunk := await self._stream.read(_CHUNK):
+                yield chunk
+        except SDK_ERRORS as error:
+            raise translate(error, self.info.uri, writing=False) from error
+        except OSError as error:
+            note = f"the answer broke off: {error}"
+            raise Unreachable(self.info.uri, note=note) from error
+
+
+def _read_page(bucket: str, answer: Mapping[str, Any]) -> Page:
+    objects = [
+        replace(read_info(S3Uri(bucket, str(entry["Key"])), entry), checksums=_listed(entry))
+        for entry in answer.get("Contents", ())
+    ]
+    return Page(objects, [str(p["Prefix"]) for p in answer.get("CommonPrefixes", ())])
+
+
+def _listed(entry: Mapping[str, Any]) -> Checksums:
+    """A listing has no checksums, and its ETag is an MD5 only if it looks like one."""
+    etag = read_etag(entry)
+    return Checksums(md5="" if "-" in etag else etag)

@@ -1,0 +1,153 @@
+"""One request to S3 after another: the bucket's region, a place in flight, retries, translation."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import anyio
+
+from shared.aws.clients import ClientPool
+from shared.aws.errors import SDK_ERRORS, region_hint, status_of, translate
+from shared.retry import RetryBudget, RetryPolicy, retrying
+from shared.s3.errors import (
+    AccessDenied,
+    Answer,
+    BucketMissing,
+    CredentialsExpired,
+    NotFound,
+    ObjectError,
+    OutcomeUnknown,
+    ServerError,
+    Throttled,
+    Unreachable,
+)
+from shared.s3.limits import AdaptiveLimit
+from shared.s3.store import Capabilities
+from shared.s3.uri import S3Uri
+from shared.s3.wire import Parameters
+
+_ATTEMPT_SECONDS = 90.0
+_SLOWEST_BYTES_PER_SECOND = 16 * 1024
+_MOVED = frozenset({301, 307, 400})
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One operation on one object or bucket."""
+
+    operation: str
+    """In snake case, as the SDK names it."""
+    uri: S3Uri
+    parameters: Parameters = field(default_factory=dict)
+    """All but Bucket and Key."""
+    writing: bool = False
+    """Whether it changes something even if no answer comes."""
+    on_bucket: bool = False
+    """The operation takes no Key."""
+    size: int = 0
+    """Bytes of the body; they decide how long one attempt may last."""
+
+    @property
+    def limit_seconds(self) -> float:
+        """The longest one attempt may take."""
+        return _ATTEMPT_SECONDS + self.size / _SLOWEST_BYTES_PER_SECOND
+
+
+class Requests:
+    """Sends requests of any number of tasks within one limit and one retry budget."""
+
+    def __init__(
+        self,
+        clients: ClientPool,
+        *,
+        in_flight: int,
+        policy: RetryPolicy | None = None,
+        budget: RetryBudget | None = None,
+    ) -> None:
+        self.limit = AdaptiveLimit(in_flight)
+        self._clients = clients
+        self._policy = policy or RetryPolicy()
+        self._budget = budget or RetryBudget()
+        self._known: dict[str, Capabilities] = {}
+        self._asking: dict[str, anyio.Lock] = {}
+
+    async def send(self, request: Request, *, deadline: float | None = None) -> Mapping[str, Any]:
+        """Send until answered or the policy gives up; raises `shared.s3.errors`."""
+        return await self.repeat(lambda attempt: self.once(request, attempt), deadline=deadline)
+
+    async def repeat(
+        self, call: Callable[[int], Awaitable[Result]], *, deadline: float | None = None
+    ) -> Result:
+        """Await `call(attempt)` within the limits until it succeeds or the policy gives up."""
+        return await retrying(
+            call, policy=self._policy, budget=self._budget, slot=self.limit, deadline=deadline
+        )
+
+    async def once(self, request: Request, attempt: int = 1) -> Mapping[str, Any]:
+        """Send one time, and a second time if the answer names another region."""
+        known = await self.capabilities(request.uri.bucket)
+        try:
+            return await self._exchange(request, known.region)
+        except SDK_ERRORS as error:
+            region = region_hint(error)
+            if status_of(error) not in _MOVED or region in {"", known.region}:
+                raise self._failed(error, request, attempt) from error
+        self.learn(request.uri.bucket, replace(known, region=region))
+        try:
+            return await self._exchange(request, region)
+        except SDK_ERRORS as error:
+            raise self._failed(error, request, attempt) from error
+
+    async def capabilities(self, bucket: str) -> Capabilities:
+        """Say what is known of a bucket; the first caller asks for its region."""
+        if found := self._known.get(bucket):
+            return found
+        async with self._asking.setdefault(bucket, anyio.Lock()):
+            if found := self._known.get(bucket):
+                return found
+            self.learn(bucket, Capabilities(region=await self._find_region(bucket)))
+        return self._known[bucket]
+
+    def learn(self, bucket: str, known: Capabilities) -> None:
+        """Remember what an answer has shown of a bucket."""
+        self._known[bucket] = known
+
+    async def _find_region(self, bucket: str) -> str:
+        request = Request("head_bucket", S3Uri(bucket), on_bucket=True)
+        try:
+            answer = await self._exchange(request, "")
+        except SDK_ERRORS as error:
+            region = region_hint(error)
+            failure = self._failed(error, request, 1)
+            if isinstance(failure, NotFound):
+                raise BucketMissing(request.uri, failure.answer) from error
+            # Forbidden or moved is an answer: the region stands in the header, and whether the
+            # role may list says nothing of whether it may write.
+            if region or isinstance(failure, AccessDenied):
+                return region
+            raise failure from error
+        headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
+        return str(answer.get("BucketRegion") or headers.get("x-amz-bucket-region", ""))
+
+    async def _exchange(self, request: Request, region: str) -> Mapping[str, Any]:
+        client = await self._clients.client("s3", region)
+        names = {"Bucket": request.uri.bucket}
+        if not request.on_bucket:
+            names["Key"] = request.uri.key
+        with anyio.move_on_after(request.limit_seconds):
+            answer = await getattr(client, request.operation)(**names, **request.parameters)
+            self.limit.succeeded()
+            return dict(answer)
+        note = f"no answer within {request.limit_seconds:.0f} s"
+        kind = OutcomeUnknown if request.writing else Unreachable
+        raise kind(request.uri, Answer(code="Timeout", message=note))
+
+    def _failed(self, error: Exception, request: Request, attempt: int) -> ObjectError:
+        failure = translate(error, request.uri, writing=request.writing, attempts=attempt)
+        if isinstance(failure, Throttled | ServerError | OutcomeUnknown | Unreachable):
+            self.limit.throttled(anyio.current_time())
+        if isinstance(failure, CredentialsExpired):
+            self._clients.renew()
+        return failure

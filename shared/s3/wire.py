@@ -1,0 +1,135 @@
+"""Between the suite's types and the parameters and answers of the S3 API. Pure.
+
+Names are those of the Amazon S3 API Reference.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from shared.s3.store import (
+    Absent,
+    Checksums,
+    Evidence,
+    Matches,
+    ObjectInfo,
+    PutOptions,
+    Span,
+    When,
+)
+from shared.s3.uri import S3Uri
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CRC64_BYTES = 8
+
+Parameters = Mapping[str, object]
+
+
+def encode_crc(value: int) -> str:
+    """Write a CRC64NVME as S3 does: eight bytes, big endian, base64."""
+    return base64.b64encode(value.to_bytes(_CRC64_BYTES, "big")).decode()
+
+
+def when_parameters(when: When) -> Parameters:
+    """Write a precondition as request parameters."""
+    if isinstance(when, Absent):
+        return {"IfNoneMatch": "*"}
+    if isinstance(when, Matches):
+        return {"IfMatch": f'"{when.etag}"'}
+    return {}
+
+
+def option_parameters(options: PutOptions) -> Parameters:
+    """Write what is stored beside the bytes as request parameters."""
+    chosen: Mapping[str, object] = {
+        "ContentType": options.content_type,
+        "Metadata": dict(options.metadata),
+        "Tagging": urlencode(options.tags),
+        "StorageClass": options.storage_class,
+        "ServerSideEncryption": options.encryption,
+        "SSEKMSKeyId": options.kms_key,
+        "ACL": options.acl,
+    }
+    return {name: value for name, value in chosen.items() if value}
+
+
+def span_parameters(span: Span | None, if_match: str | None) -> Parameters:
+    """Write a range and a precondition of a read as request parameters."""
+    parameters: dict[str, object] = {}
+    if span is not None:
+        last = "" if span.stop is None else str(span.stop - 1)
+        parameters["Range"] = f"bytes={span.start}-{last}"
+    if if_match is not None:
+        parameters["IfMatch"] = f'"{if_match}"'
+    return parameters
+
+
+def read_etag(answer: Mapping[str, Any]) -> str:
+    """Return the ETag of an answer without its quotation marks."""
+    return str(answer.get("ETag", "")).strip('"')
+
+
+def read_checksums(answer: Mapping[str, Any]) -> Checksums:
+    """Return the full-object checksums of an answer; composite ones say nothing of the bytes."""
+    etag = read_etag(answer)
+    plain = str(answer.get("ServerSideEncryption", "")) in {"", "AES256"}
+    md5 = etag if plain and _MD5.fullmatch(etag) else ""
+    if answer.get("ChecksumType") == "COMPOSITE":
+        return Checksums(md5=md5)
+    return Checksums(
+        crc64nvme=str(answer.get("ChecksumCRC64NVME", "")),
+        crc32=str(answer.get("ChecksumCRC32", "")),
+        crc32c=str(answer.get("ChecksumCRC32C", "")),
+        sha256=str(answer.get("ChecksumSHA256", "")),
+        sha1=str(answer.get("ChecksumSHA1", "")),
+        md5=md5,
+    )
+
+
+def read_info(uri: S3Uri, answer: Mapping[str, Any]) -> ObjectInfo:
+    """Read the answer of HeadObject or GetObject, or one entry of a listing."""
+    total = str(answer.get("ContentRange", "")).rpartition("/")[2]
+    size = total if total.isdigit() else answer.get("ContentLength", answer.get("Size", 0))
+    modified = answer.get("LastModified")
+    return ObjectInfo(
+        uri=uri,
+        size=int(size),
+        etag=read_etag(answer),
+        modified_at=modified if isinstance(modified, datetime) else _EPOCH,
+        checksums=read_checksums(answer),
+        version=str(answer.get("VersionId", "")),
+        metadata=dict(answer.get("Metadata", {})),
+    )
+
+
+def weigh(sent: Checksums, size: int, held: ObjectInfo) -> Evidence | None:
+    """Say how well `held` proves that S3 has the bytes sent; None when it proves the contrary.
+
+    | held object                         | evidence  |
+    |-------------------------------------|-----------|
+    | another size                        | None      |
+    | a checksum of one kind, equal       | READ_BACK |
+    | a checksum of one kind, different   | None      |
+    | only a plain ETag, equal to the MD5 | ETAG_MD5  |
+    | only a plain ETag, different        | NONE: it need not be an MD5 |
+    | nothing to compare                  | SIZE      |
+    """
+    if held.size != size:
+        return None
+    pairs = (
+        (sent.crc64nvme, held.checksums.crc64nvme),
+        (sent.sha256, held.checksums.sha256),
+        (sent.crc32c, held.checksums.crc32c),
+        (sent.crc32, held.checksums.crc32),
+        (sent.sha1, held.checksums.sha1),
+    )
+    for ours, theirs in pairs:
+        if ours and theirs:
+            return Evidence.READ_BACK if ours == theirs else None
+    if sent.md5 and held.checksums.md5:
+        return Evidence.ETAG_MD5 if sent.md5 == held.checksums.md5 else Evidence.NONE
+    return Evidence.SIZE
