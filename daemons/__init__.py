@@ -1,0 +1,1 @@
+"""One folder a daemon, one shape: cli, settings, plan (pure), service, status."""
