@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from shared.fswatch.stability import FileIdentity
 from shared.s3.pinned import identity_of
@@ -98,6 +99,61 @@ def restore_leftovers(directory: int, folder: str) -> Iterator[Leftover]:
     finally:
         os.close(hidden)
     tidy(directory)
+
+
+def restore_tree(root: Path) -> Iterator[Leftover]:
+    """Put back what a crash left anywhere below `root`; folders that cannot be read are passed."""
+    for folder in _folders(root):
+        if folder.name != HIDDEN_FOLDER:
+            continue
+        home = folder.parent
+        with _opened(home) as directory:
+            yield from restore_leftovers(directory, str(home.relative_to(root)))
+
+
+def prune_empty(root: Path, *, older_than_seconds: float, now: float) -> int:
+    """Remove empty folders that nobody touched for a while, buckets' own folders excepted.
+
+    `now` is in seconds since the epoch. Returns how many were removed.
+    """
+    removed = 0
+    for folder in reversed(list(_folders(root))):
+        if folder.parent == root:
+            continue
+        with suppress(OSError):
+            if now - folder.stat().st_mtime >= older_than_seconds:
+                folder.rmdir()
+                removed += 1
+    return removed
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Every folder below `root`, parents before children, links not followed."""
+    pending = [root]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                inner = [Path(entry.path) for entry in entries if _is_folder(entry)]
+        except OSError:
+            continue
+        yield from inner
+        pending += inner
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, _FOLDER_FLAGS)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 class _Lease(Enum):

@@ -3,6 +3,7 @@
 import sys
 
 from daemons.uploader.cli import main
+from shared.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_command("uploader", main, sys.argv[1:]))

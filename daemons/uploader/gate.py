@@ -3,11 +3,11 @@
 A bucket that is missing or denied, or an endpoint that is down, must not cost a request for each of
 a hundred thousand files. Files that are held back stay where they are; the next probe decides.
 
-| state  | admits          | a success | a refusal                    | another failure         |
-|--------|-----------------|-----------|------------------------------|-------------------------|
-| open   | all             | open      | closed; once proven: the 5th | the 5th in a row: closed |
-| closed | none, but a probe when its time has come | open | closed       | closed                  |
-| probe  | none            | open      | closed, for twice as long    | closed, twice as long   |
+| state  | admits                     | success | refusal                | other failure      |
+|--------|----------------------------|---------|------------------------|--------------------|
+| open   | all                        | open    | closed; proven: by 5   | closed by 5 in row |
+| closed | one, when its time is come | open    | closed                 | closed             |
+| probe  | none                       | open    | closed, twice as long  | closed, the same   |
 """
 
 from dataclasses import dataclass, field

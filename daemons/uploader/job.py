@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 from anyio import to_thread
 
@@ -107,13 +108,13 @@ class FileJobs:
     def __init__(
         self,
         store: ObjectStore,
-        root: Callable[[], int],
+        root: Path,
         rules: JobRules,
         *,
         clock: Callable[[], float],
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Work on the tree whose open descriptor `root()` returns.
+        """Work on the tree at `root`, whichever folder that is when a job begins.
 
         `step` is told of each step before it is taken, for tests that end the process there.
         """
@@ -150,7 +151,7 @@ class FileJobs:
 
     def _open(self, path: str) -> tuple[int, PinnedFile]:
         *parts, name = path.split("/")
-        folder = open_folder(self._root(), parts)
+        folder = open_folder(self._root, parts)
         try:
             return folder, open_pinned(name, directory=folder)
         except BaseException:

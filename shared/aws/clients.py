@@ -17,6 +17,9 @@ from aiobotocore.credentials import AioCredentialResolver, AioInstanceMetadataPr
 from aiobotocore.session import AioSession
 from aiobotocore.utils import AioInstanceMetadataFetcher
 
+from shared.aws.errors import SDK_ERRORS, translate
+from shared.s3.uri import S3Uri
+
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 _METADATA_SECONDS = 2.0
@@ -67,8 +70,11 @@ class ClientPool:
             return opened
 
     async def caller_identity(self) -> Mapping[str, str]:
-        """Ask STS who we are: keys `Arn`, `Account`, `UserId`; raises the SDK's errors."""
-        answer = await (await self.client("sts")).get_caller_identity()
+        """Ask STS who we are: keys `Arn`, `Account` and `UserId`; raises `shared.s3.errors`."""
+        try:
+            answer = await (await self.client("sts")).get_caller_identity()
+        except SDK_ERRORS as error:
+            raise translate(error, S3Uri("GetCallerIdentity"), writing=False) from error
         return {name: str(answer.get(name, "")) for name in ("Arn", "Account", "UserId")}
 
     def renew(self) -> bool:

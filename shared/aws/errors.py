@@ -69,6 +69,7 @@ _BY_STATUS: Mapping[int, type[ObjectError]] = {
 }
 _CREDENTIAL_ERRORS = (
     sdk.NoCredentialsError,
+    sdk.ProfileNotFound,
     sdk.PartialCredentialsError,
     sdk.CredentialRetrievalError,
     sdk.MetadataRetrievalError,

@@ -77,6 +77,8 @@ class EngineSettings:
     """Files of this many bytes or more are sent in parts."""
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     budget: RetryBudget | None = None
+    progress: Callable[[], None] = lambda: None
+    """Called at every answer, so that a long upload shows that it gets on."""
 
 
 class S3Client:
@@ -94,6 +96,7 @@ class S3Client:
             in_flight=settings.in_flight,
             policy=settings.policy,
             budget=settings.budget,
+            progress=settings.progress,
         )
         self._memory = ByteBudget(settings.memory_bytes)
         self._multipart = MultipartPut(self._requests, Buffers(self._memory), journal)

@@ -16,7 +16,7 @@ import anyio
 from anyio import to_thread
 
 from shared.errors import PermanentError
-from shared.s3.errors import Conflict, NotFound, ObjectError, SourceChanged
+from shared.s3.errors import Conflict, NotFound, ObjectError, SourceChanged, Unreachable
 from shared.s3.limits import ByteBudget
 from shared.s3.pinned import PinBroken, check_pin, joined_crc, read_into
 from shared.s3.requests import Request, Requests
@@ -136,8 +136,13 @@ class MultipartPut:
         request = Request("create_multipart_upload", job.uri, parameters)
         answer = await self._requests.send(request, deadline=job.deadline)
         upload = OpenUpload(job.uri, str(answer["UploadId"]), datetime.now(UTC))
-        if self._journal is not None:
-            await self._journal.opened(upload)
+        try:
+            if self._journal is not None:
+                await self._journal.opened(upload)
+        except OSError as error:
+            await self._abort_quietly(upload)
+            note = f"the upload cannot be recorded: {error}; mend the state folder"
+            raise Unreachable(job.uri, note=note) from error
         return upload
 
     async def _send_parts(self, job: Job, upload: OpenUpload) -> Sequence[_Part]:

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from awscrt import checksums
 
@@ -104,13 +105,15 @@ def joined_crc(first: int, second: int, second_size: int) -> int:
     return int(checksums.combine_crc64nvme(first, second, second_size))
 
 
-def open_folder(root: int, parts: Sequence[str]) -> int:
-    """Open a folder below the open folder `root`, one part at a time and never through a link.
+def open_folder(root: Path, parts: Sequence[str]) -> int:
+    """Open a folder below `root`, one part at a time and never through a link.
+
+    `root` itself may be a link: it is the user's own word. The caller closes the descriptor.
 
     Raises:
         OSError: a part is missing, is no folder, or is a symbolic link (ENOTDIR or ELOOP).
     """
-    folder = os.dup(root)
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for part in parts:
         try:
             inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)

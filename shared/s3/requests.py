@@ -65,9 +65,11 @@ class Requests:
         in_flight: int,
         policy: RetryPolicy | None = None,
         budget: RetryBudget | None = None,
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self.limit = AdaptiveLimit(in_flight)
         self._clients = clients
+        self._progress = progress
         self._policy = policy or RetryPolicy()
         self._budget = budget or RetryBudget()
         self._known: dict[str, Capabilities] = {}
@@ -139,6 +141,7 @@ class Requests:
         with anyio.move_on_after(request.limit_seconds):
             answer = await getattr(client, request.operation)(**names, **request.parameters)
             self.limit.succeeded()
+            self._progress()
             return dict(answer)
         note = f"no answer within {request.limit_seconds:.0f} s"
         kind = OutcomeUnknown if request.writing else Unreachable

@@ -1,0 +1,239 @@
+"""Open what the uploader works with, in the order in which each depends on the one before.
+
+Lock, identity, S3, what a crash left behind, and then the watch; closed in reverse.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import structlog
+from anyio import to_thread
+from shared.fswatch.watch import Watch, scan_once
+from structlog.typing import FilteringBoundLogger
+
+from daemons.uploader.job import FileJobs, JobRules
+from daemons.uploader.parked import ParkedFiles
+from daemons.uploader.report import PassCounts
+from daemons.uploader.service import Limits, Uploader
+from daemons.uploader.settings import Settings
+from daemons.uploader.status import StatusWriter
+from shared.aws.clients import ClientPool, ClientSettings, open_clients
+from shared.aws.identity import Identity, describe_identity, find_place, plan_credentials
+from shared.aws.imds import Imds, open_imds, watch_spot_notice
+from shared.fswatch.names import SkipRules
+from shared.fswatch.stability import StabilityRule
+from shared.lifecycle import Control
+from shared.lock import HeldLock, hold_lock
+from shared.removal import prune_empty, restore_tree, tidy
+from shared.s3.client import EngineSettings, S3Client
+from shared.s3.errors import ObjectError
+from shared.s3.journal import FileJournal
+from shared.s3.pinned import open_folder
+from shared.s3.store import ObjectStore, PutOptions, UploadJournal
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+_MEBIBYTE = 1024 * 1024
+_FLUSH_RULE = StabilityRule(quiet=timedelta(seconds=1), equal_looks_only=True)
+_SWEEP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An open object store, and what is known of the machine it is used from."""
+
+    store: ObjectStore
+    clients: ClientPool
+    place: Identity
+    imds: Imds | None
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings,
+    journal: UploadJournal | None,
+    progress: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Engine]:
+    """Find out who we are and open S3; CredentialsMissing on a laptop without any."""
+    async with open_imds() as imds:
+        place = await find_place(imds)
+        plan = plan_credentials(place, settings.profile)
+        if plan.ignored_profile:
+            log.warning("profile_ignored", profile=plan.ignored_profile, reason="the role acts")
+        chosen = ClientSettings(
+            aws_region=settings.aws_region,
+            profile=plan.profile,
+            endpoint_url=settings.endpoint_url,
+            instance_role=plan.instance_role,
+            connections=settings.files_in_flight,
+        )
+        async with open_clients(chosen) as clients:
+            known = await describe_identity(place, plan, clients.caller_identity)
+            bounds = EngineSettings(
+                in_flight=settings.files_in_flight,
+                memory_bytes=settings.memory_mebibytes * _MEBIBYTE,
+                multipart_threshold=settings.multipart_mebibytes * _MEBIBYTE,
+                progress=progress,
+            )
+            store = S3Client(clients, bounds, journal)
+            yield Engine(store, clients, known, imds if place.on_ec2 else None)
+
+
+class RootLock:
+    """The lock on the root folder, taken as soon as there is one and anew when it is replaced."""
+
+    def __init__(self, root: Path, notes: Path) -> None:
+        self._root = root
+        self._notes = notes
+        self._stack = ExitStack()
+        self._held: HeldLock | None = None
+
+    def ensure(self) -> None:
+        """Hold the lock on what the path names now; AlreadyRunning if somebody else does."""
+        if self._held is not None and self._held.still_guards():
+            return
+        self.release()
+        try:
+            self._held = self._stack.enter_context(hold_lock(self._root, notes=self._notes))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._held = None
+        self._stack.close()
+
+
+class Daemon:
+    """The uploader with its watch, as the life cycle runs it."""
+
+    def __init__(self, settings: Settings, uploader: Uploader, engine: Engine) -> None:
+        self._settings = settings
+        self._uploader = uploader
+        self._engine = engine
+
+    async def run(self, control: Control) -> None:
+        """Watch and upload until the control says stop."""
+        watch = Watch(
+            self._settings.directory,
+            rules=skip_rules(self._settings),
+            stability=stability_rule(self._settings),
+            interval_seconds=self._settings.interval_seconds,
+        )
+        async with anyio.create_task_group() as tasks, watch:
+            tasks.start_soon(self._flush_on_notice, watch)
+            await self._uploader.run(watch, control)
+            tasks.cancel_scope.cancel()
+
+    async def run_once(self) -> PassCounts:
+        """Do one pass over what is there now."""
+        items = scan_once(
+            self._settings.directory,
+            rules=skip_rules(self._settings),
+            stability=stability_rule(self._settings),
+        )
+        return await self._uploader.run_once(items)
+
+    async def _flush_on_notice(self, watch: Watch) -> None:
+        if self._engine.imds is None:
+            return
+        notice = await watch_spot_notice(self._engine.imds)
+        log.warning("spot_notice", action=notice.action, at=notice.at.isoformat())
+        self._uploader.hurry()
+        watch.flush(_FLUSH_RULE)
+
+
+@asynccontextmanager
+async def open_daemon(
+    settings: Settings, state_folder: Path, control: Control
+) -> AsyncIterator[Daemon]:
+    """Open everything for the length of a block; `shared.errors` say what stands in the way."""
+    await anyio.Path(state_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as locks:
+        locks.enter_context(hold_lock(state_folder, notes=state_folder))
+        root_lock = RootLock(settings.directory, state_folder)
+        locks.callback(root_lock.release)
+        root_lock.ensure()
+        journal = FileJournal(state_folder / "multipart")
+        async with open_engine(settings, journal, control.progress) as engine:
+            await sweep_uploads(engine.store, journal)
+            await _restore(settings.directory)
+            status = StatusWriter(state_folder, settings)
+            yield Daemon(settings, _uploader(settings, engine, status, root_lock, control), engine)
+
+
+def _uploader(
+    settings: Settings, engine: Engine, status: StatusWriter, root_lock: RootLock, control: Control
+) -> Uploader:
+    async def at_pass_end(service: Uploader, counts: PassCounts) -> None:
+        if status.retry_requested():
+            log.info("parked_released", files=service.parked.release_all())
+        await to_thread.run_sync(_prune, settings)
+        await to_thread.run_sync(status.write, service, counts)
+        control.status(f"{counts.uploaded} uploaded, {counts.failed} failed in the last pass")
+
+    options = PutOptions(storage_class=settings.storage_class, acl=settings.acl)
+    rules = JobRules(settings.weakest_evidence, settings.multipart_mebibytes * _MEBIBYTE, options)
+    return Uploader(
+        FileJobs(engine.store, settings.directory, rules, clock=time.monotonic),
+        engine.store,
+        ParkedFiles(settings.directory),
+        Limits(settings.files_in_flight, settings.interval_seconds, settings.aliases),
+        tidy=lambda folders: tidy_folders(settings.directory, folders),
+        before_files=root_lock.ensure,
+        at_pass_end=at_pass_end,
+        progress=control.progress,
+    )
+
+
+async def sweep_uploads(store: ObjectStore, journal: FileJournal) -> None:
+    """Abort the multipart uploads that an earlier run left open; what fails is tried next time."""
+    with anyio.move_on_after(_SWEEP_SECONDS):
+        for upload in await journal.leftovers():
+            facts = {"bucket": upload.uri.bucket, "key": upload.uri.key}
+            try:
+                await store.abort(upload)
+                log.info("upload_aborted", **facts, upload_id=upload.upload_id)
+            except ObjectError as error:
+                log.warning("upload_not_aborted", **facts, code=error.code, reason=str(error))
+
+
+async def _restore(root: Path) -> None:
+    for leftover in await to_thread.run_sync(lambda: list(restore_tree(root))):
+        event = "removal_resumed" if leftover.restored else "removal_superseded"
+        log.warning(event, folder=leftover.folder, name=leftover.name)
+
+
+def tidy_folders(root: Path, folders: set[str]) -> None:
+    """Remove the hidden folders that removals left empty."""
+    for folder in folders:
+        try:
+            descriptor = open_folder(root, folder.split("/") if folder else [])
+        except OSError:
+            continue
+        try:
+            tidy(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _prune(settings: Settings) -> None:
+    age = settings.prune_empty_after_seconds
+    if age and (count := prune_empty(settings.directory, older_than_seconds=age, now=time.time())):
+        log.info("folders_pruned", folders=count)
+
+
+def skip_rules(settings: Settings) -> SkipRules:
+    """The names to pass over."""
+    return SkipRules(patterns=settings.skip_names)
+
+
+def stability_rule(settings: Settings) -> StabilityRule:
+    """How long a file must have been left alone."""
+    return StabilityRule(quiet=settings.stability)

@@ -1,0 +1,170 @@
+"""Look without touching: what a pass would do (`--plan`), and whether it could (`--check`)."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from anyio import to_thread
+from shared.fswatch.watch import scan_once
+
+from daemons.uploader.opening import open_engine, skip_rules, stability_rule
+from daemons.uploader.plan import (
+    Compare,
+    DeleteLocal,
+    FileFault,
+    FolderFault,
+    Target,
+    map_path,
+    plan_file,
+    with_checksum,
+)
+from daemons.uploader.settings import Settings
+from shared.errors import ExitStatus
+from shared.fswatch.items import Candidates, Noticed, RootMissing
+from shared.fswatch.names import joined
+from shared.fswatch.scan import scan_tree
+from shared.fswatch.stability import LocalFile
+from shared.s3.errors import BucketMissing, NotFound, ObjectError
+from shared.s3.pinned import PinBroken, checksum_of, open_folder, open_pinned
+from shared.s3.store import Checksums, ObjectStore
+from shared.s3.uri import S3Uri
+
+_MEBIBYTE = 1024 * 1024
+
+
+async def show_plan(settings: Settings) -> ExitStatus:
+    """Print a line for each file below the root: what a pass would do with it, and why."""
+    async with open_engine(settings, None) as engine:
+        settled: set[str] = set()
+        async for line in _plan_lines(settings, engine.store, settled):
+            sys.stdout.write(f"{line}\n")
+        for path in await to_thread.run_sync(lambda: list(_unsettled(settings, settled))):
+            sys.stdout.write(f"wait\t{_shown(path)}\tstill being written\n")
+    return ExitStatus.DONE
+
+
+async def _plan_lines(
+    settings: Settings, store: ObjectStore, settled: set[str]
+) -> AsyncIterator[str]:
+    items = scan_once(
+        settings.directory, rules=skip_rules(settings), stability=stability_rule(settings)
+    )
+    async for item in items:
+        match item:
+            case Candidates(files=files):
+                for file in files:
+                    settled.add(file.path)
+                    yield await _plan_line(settings, store, file)
+            case Noticed(oddity):
+                yield f"leave\t{_shown(oddity.path)}\t{oddity.reason}"
+            case RootMissing(root, reason):
+                yield f"wait\t{_shown(root)}\t{reason}"
+            case _:
+                continue
+
+
+async def _plan_line(settings: Settings, store: ObjectStore, file: LocalFile) -> str:
+    shown = _shown(file.path)
+    match map_path(file.path, settings.aliases):
+        case FolderFault(_, reason) | FileFault(reason):
+            return f"leave\t{shown}\t{reason}"
+        case Target(uri):
+            try:
+                verb, reason = await _decide(settings, store, file, uri)
+            except (ObjectError, OSError, PinBroken) as error:
+                return f"leave\t{shown}\t{error}"
+            return f"{verb}\t{shown}\t{uri}\t{file.identity.size} bytes\t{reason}"
+
+
+async def _decide(
+    settings: Settings, store: ObjectStore, file: LocalFile, uri: S3Uri
+) -> tuple[str, str]:
+    await store.capabilities(uri.bucket)  # a missing bucket is said as such
+    try:
+        remote = await store.head(uri)
+    except NotFound:
+        return "upload", "new"
+    local = Checksums()
+    while True:
+        action = plan_file(
+            file,
+            remote,
+            local,
+            ask_first=True,
+            listed=False,
+            weakest=settings.weakest_evidence,
+        )
+        if isinstance(action, Compare):
+            value = await to_thread.run_sync(_checksum, settings.directory, file, action.kind)
+            local = with_checksum(local, action.kind, value)
+            continue
+        verb = "remove" if isinstance(action, DeleteLocal) else "replace"
+        return verb, action.reason
+
+
+def _checksum(root: Path, file: LocalFile, kind: str) -> str:
+    *parts, name = file.path.split("/")
+    folder = open_folder(root, parts)
+    try:
+        source = open_pinned(name, directory=folder)
+    finally:
+        os.close(folder)
+    try:
+        return checksum_of(source, kind)
+    finally:
+        os.close(source.descriptor)
+
+
+def _unsettled(settings: Settings, settled: set[str]) -> Iterator[str]:
+    try:
+        for batch in scan_tree(settings.directory, skip_rules(settings)):
+            yield from (file.path for file in batch.files if file.path not in settled)
+    except OSError:
+        return
+
+
+async def run_checks(settings: Settings) -> ExitStatus:
+    """Print whether settings, credentials and each folder's bucket are in order."""
+    async with open_engine(settings, None) as engine:
+        who = engine.place.arn or "unknown (the service answers no identity)"
+        sys.stdout.write(f"settings\tok\ncredentials\tok\t{who}\n")
+        status = ExitStatus.DONE
+        for folder in await to_thread.run_sync(lambda: sorted(_folders(settings.directory))):
+            verdict, fits = await _check_folder(settings, engine.store, folder)
+            sys.stdout.write(f"{_shown(folder)}\t{verdict}\n")
+            if not fits:
+                status = ExitStatus.UNREACHABLE
+    return status
+
+
+async def _check_folder(settings: Settings, store: ObjectStore, folder: str) -> tuple[str, bool]:
+    match map_path(joined(folder, "x"), settings.aliases):
+        case Target(uri):
+            try:
+                known = await store.capabilities(uri.bucket)
+                async for _ in store.pages(S3Uri(uri.bucket), delimiter="/"):
+                    break
+            except BucketMissing:
+                return f"bucket {uri.bucket!r} does not exist; create it or set an alias", False
+            except ObjectError as error:
+                return f"bucket {uri.bucket!r}: {error.code}; {error}", False
+            return f"ok\tbucket {uri.bucket}, region {known.region or 'not told'}", True
+        case FolderFault(_, reason) | FileFault(reason):
+            return reason, False
+
+
+def _folders(root: Path) -> Iterator[str]:
+    try:
+        with os.scandir(root) as entries:
+            yield from (
+                entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            )
+    except OSError:
+        return
+
+
+def _shown(path: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in path)

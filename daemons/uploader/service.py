@@ -1,0 +1,315 @@
+"""The uploader at work: observe, plan, act, report.
+
+What a watch finds becomes jobs, a bounded number of them at once; the watch waits when they are
+full, so that memory does not grow with what lies on disk.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from structlog.typing import FilteringBoundLogger
+
+from daemons.uploader.gate import BucketGate, GateState
+from daemons.uploader.job import Ending, FileJobs, Found, Result
+from daemons.uploader.lookup import look_up
+from daemons.uploader.parked import ParkedFiles
+from daemons.uploader.plan import FileFault, FolderFault, Remote, Target, map_path
+from daemons.uploader.report import Narrator, PassCounts
+from shared.errors import TransientError
+from shared.fswatch.items import (
+    Candidates,
+    FlushFinished,
+    FoundBy,
+    Noticed,
+    OddityKind,
+    RootMissing,
+    ScanFinished,
+    StillChanging,
+    WatchItem,
+)
+from shared.fswatch.stability import LocalFile
+from shared.lifecycle import Control
+from shared.removal import Removal
+from shared.s3.errors import (
+    AccessDenied,
+    BucketMissing,
+    CertificateInvalid,
+    CredentialsExpired,
+    ObjectError,
+    OutcomeUnknown,
+)
+from shared.s3.store import ObjectInfo, ObjectStore
+from shared.s3.uri import S3Uri
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+_REFUSALS = (AccessDenied, BucketMissing, CertificateInvalid, CredentialsExpired)
+_LONGEST_QUIET_SECONDS = 900.0
+"""Longest time one request may take; see `shared.s3.requests`."""
+
+
+class Source(Protocol):
+    """Where the uploader gets its work from: `shared.fswatch.watch.Watch`, or a test's script."""
+
+    def __aiter__(self) -> AsyncIterator[WatchItem]: ...
+
+    def scan_now(self) -> None:
+        """Begin a full scan at once."""
+
+    def stop(self) -> None:
+        """End the iteration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds and rules of the service."""
+
+    files_in_flight: int
+    interval_seconds: float
+    aliases: Mapping[str, str]
+
+
+PassEnd = Callable[["Uploader", PassCounts], Awaitable[None]]
+
+
+async def _nothing_more(_service: "Uploader", _counts: PassCounts) -> None:
+    """A pass may simply end."""
+
+
+class Uploader:
+    """Brings every settled file below one root to S3 and off the disk."""
+
+    def __init__(
+        self,
+        jobs: FileJobs,
+        store: ObjectStore,
+        parked: ParkedFiles,
+        limits: Limits,
+        *,
+        tidy: Callable[[set[str]], None],
+        before_files: Callable[[], None] = lambda: None,
+        at_pass_end: PassEnd = _nothing_more,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.narrator = Narrator()
+        self.parked = parked
+        self.gates: dict[str, BucketGate] = {}
+        self.totals = PassCounts()
+        self.oldest_pending_ns: int | None = None
+        """Modification time of the oldest file of this pass that did not leave the disk."""
+        self.last_success_at: datetime | None = None
+        self.root_missing = ""
+        self.folder_faults: dict[str, str] = {}
+        self._jobs = jobs
+        self._store = store
+        self._limits = limits
+        self._tidy = tidy
+        self._before_files = before_files
+        self._at_pass_end = at_pass_end
+        self._progress = progress
+        self._room = anyio.CapacityLimiter(limits.files_in_flight)
+        self._in_flight: dict[str, anyio.Event] = {}
+        self._touched: set[str] = set()
+        self._rescan: Callable[[], None] = lambda: None
+
+    async def run(self, source: Source, control: Control) -> None:
+        """Work until the control says stop; what is in flight then is finished first."""
+        self._rescan = source.scan_now
+        async with anyio.create_task_group() as stopper, anyio.create_task_group() as tasks:
+
+            async def stop_source() -> None:
+                await control.stopping.wait()
+                source.stop()
+
+            stopper.start_soon(stop_source)
+            items = aiter(source)
+            while True:
+                with control.waiting(self._limits.interval_seconds + _LONGEST_QUIET_SECONDS):
+                    item = await anext(items, None)
+                if item is None or control.stopping.is_set():
+                    break
+                await self._take(item, tasks, control)
+            log.debug("waiting_for_uploads", files=len(self._in_flight))
+        await self._end_pass()
+
+    async def run_once(self, items: AsyncIterator[WatchItem]) -> PassCounts:
+        """Do one pass over what `items` finds, and finish everything it began."""
+        total = PassCounts()
+        async with anyio.create_task_group() as tasks:
+            async for item in items:
+                if isinstance(item, ScanFinished):
+                    self.narrator.counts.unsettled = item.unsettled
+                else:
+                    await self._take(item, tasks, None)
+        total.add(await self._end_pass())
+        return total
+
+    async def _take(self, item: WatchItem, tasks: TaskGroup, control: Control | None) -> None:
+        match item:
+            case Candidates():
+                await self._take_files(item, tasks, control)
+            case ScanFinished():
+                await self._finish_pass(item)
+            case Noticed(oddity):
+                self._notice(oddity.path, oddity.kind, oddity.reason)
+            case StillChanging(path):
+                log.warning("file_still_changing", path=path)
+            case FlushFinished(still_changing):
+                for path in still_changing:
+                    log.warning("file_left_behind", path=path, reason="it was still changing")
+                log.info("flush_finished", left_behind=len(still_changing))
+            case RootMissing(root, reason):
+                self.root_missing = reason
+                log.warning("root_missing", root=root, reason=reason)
+
+    async def _take_files(
+        self, batch: Candidates, tasks: TaskGroup, control: Control | None
+    ) -> None:
+        self.root_missing = ""
+        self._before_files()
+        founds = await self._plan(batch)
+        for found in founds:
+            await self._room.acquire_on_behalf_of(found)
+            if control is not None and control.stopping.is_set():
+                self._room.release_on_behalf_of(found)
+                return
+            tasks.start_soon(self._run_job, found)
+
+    async def _plan(self, batch: Candidates) -> Sequence[Found]:
+        """Decide which files of a batch are tried, and what is known of their keys."""
+        ask_first = batch.found_by is FoundBy.FIRST_SCAN
+        chosen: list[tuple[LocalFile, S3Uri]] = []
+        for file in self._idle(batch.files):
+            match map_path(file.path, self._limits.aliases):
+                case Target(uri) if self._gate(uri.bucket).admits(anyio.current_time()):
+                    chosen.append((file, uri))
+                case Target():
+                    self._pending(file)
+                case FolderFault(folder, reason):
+                    self._folder_fault(folder, reason)
+                case FileFault(reason):
+                    self._park(file.path, reason)
+        known: Mapping[S3Uri, ObjectInfo | Remote] = {}
+        if ask_first and chosen:
+            known = await look_up(self._store, [uri for _, uri in chosen])
+        return [
+            Found(file, uri, ask_first, known.get(uri, Remote.UNASKED), listed=uri in known)
+            for file, uri in chosen
+        ]
+
+    def _idle(self, files: Sequence[LocalFile]) -> Iterator[LocalFile]:
+        """Leave out what is under way already, and what is parked and has not changed."""
+        for file in files:
+            if file.path in self._in_flight:
+                continue
+            if self.parked.holds(file.path):
+                self.narrator.counts.parked += 1
+                continue
+            self.narrator.counts.found += 1
+            yield file
+
+    async def _run_job(self, found: Found) -> None:
+        path = found.file.path
+        done = self._in_flight[path] = anyio.Event()
+        try:
+            result = await self._jobs.run(found)
+            self._settle(result)
+        finally:
+            del self._in_flight[path]
+            self._room.release_on_behalf_of(found)
+            done.set()
+            self._progress()
+            if not self._in_flight:
+                self._tidy_up()
+
+    def _settle(self, result: Result) -> None:
+        """Account for one result: the gate first, for it decides what is worth a line."""
+        gate = self._gate(result.found.uri.bucket)
+        if result.removal is not Removal.REMOVED and result.ending is not Ending.VANISHED:
+            self._pending(result.found.file)
+        self._touched.add(result.found.file.path.rpartition("/")[0])
+        if result.delivered:
+            self.last_success_at = datetime.now(UTC)
+            if gate.succeeded() and gate.held_back:
+                self._rescan()
+        elif result.ending is Ending.UNREADABLE:
+            self._park(result.found.file.path, f"it cannot be read: {result.error}")
+            return
+        elif isinstance(result.error, ObjectError) and self._blames_bucket(gate, result.error):
+            gate.held_back += 1
+            return
+        self.narrator.told(result)
+
+    def _blames_bucket(self, gate: BucketGate, error: ObjectError) -> bool:
+        refusal = isinstance(error, _REFUSALS)
+        if not refusal and not isinstance(error, TransientError | OutcomeUnknown):
+            return False
+        was_open = gate.state is GateState.OPEN
+        closed = gate.failed(error.code, str(error), refusal=refusal, now=anyio.current_time())
+        return closed and (refusal or not was_open)
+
+    async def _finish_pass(self, item: ScanFinished) -> None:
+        # Files that this scan handed over belong to its line; a long upload does not hold it up.
+        with anyio.move_on_after(1.0):
+            for done in list(self._in_flight.values()):
+                await done.wait()
+        self.narrator.counts.unsettled = item.unsettled
+        self.parked.end_pass()
+        await self._end_pass()
+
+    async def _end_pass(self) -> PassCounts:
+        for bucket, gate in self.gates.items():
+            if count := gate.take_report():
+                self.narrator.counts.held_back += count
+                self.narrator.counts.failed += count
+                log.error(
+                    "bucket_refused", bucket=bucket, files=count, code=gate.code, reason=gate.reason
+                )
+        counts = self.narrator.take_counts()
+        self.totals.add(counts)
+        await self._at_pass_end(self, counts)
+        self.oldest_pending_ns = None
+        return counts
+
+    def hurry(self) -> None:
+        """Forget every pause: the machine is about to go."""
+        for gate in self.gates.values():
+            gate.hurry()
+
+    def _pending(self, file: LocalFile) -> None:
+        mtime = file.identity.mtime_ns
+        self.oldest_pending_ns = min(mtime, self.oldest_pending_ns or mtime)
+
+    def _gate(self, bucket: str) -> BucketGate:
+        return self.gates.setdefault(bucket, BucketGate(self._limits.interval_seconds))
+
+    def _notice(self, path: str, kind: OddityKind, reason: str) -> None:
+        if kind in {OddityKind.SYMLINK, OddityKind.SPECIAL}:
+            self.narrator.counts.skipped += 1
+            log.warning("file_skipped", path=path, reason=reason)
+        else:
+            self._park(path, reason)
+
+    def _park(self, path: str, reason: str) -> None:
+        self.narrator.counts.parked += 1
+        self.narrator.counts.failed += 1
+        if self.parked.park(path, reason, datetime.now(UTC)):
+            log.error("file_parked", path=path, reason=reason)
+
+    def _folder_fault(self, folder: str, reason: str) -> None:
+        self.narrator.counts.skipped += 1
+        if self.folder_faults.setdefault(folder, "") != reason:
+            self.folder_faults[folder] = reason
+            if folder:
+                log.error("folder_unusable", folder=folder, reason=reason)
+            else:
+                log.warning("files_without_bucket", reason=reason)
+
+    def _tidy_up(self) -> None:
+        touched, self._touched = self._touched, set()
+        self._tidy(touched)

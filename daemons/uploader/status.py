@@ -1,0 +1,176 @@
+"""What the uploader leaves for people and monitors, and how it is shown.
+
+`status.json` and `metrics.prom` are written after each pass; docs/formats.md names every field.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from daemons.uploader.gate import GateState
+from daemons.uploader.report import PassCounts
+from daemons.uploader.service import Uploader
+from daemons.uploader.settings import Settings
+from shared.status import Metric, Status, StatusFile, default_state_folder, read_status
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+RETRY_REQUEST = "retry-parked"
+"""A file of this name in the state folder asks the daemon to try parked files again."""
+_PARKED_SHOWN = 1000
+_MEANINGS = {
+    "uploaded": "Files sent to S3",
+    "already_there": "Files whose content S3 held already",
+    "removed": "Files removed from disk after proof",
+    "failed": "Attempts that failed, parked and held back files included",
+    "bytes": "Bytes sent to S3",
+}
+
+
+def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Return where this uploader keeps its state: one folder a root, so that roots never mix."""
+    if settings.state_directory is not None:
+        return settings.state_directory
+    base = default_state_folder("uploader", environ)
+    if environ.get("STATE_DIRECTORY"):
+        return base
+    root = settings.directory.absolute()
+    return base / f"{root.name or 'root'}-{sha256(bytes(root)).hexdigest()[:12]}"
+
+
+class StatusWriter:
+    """Writes both files, and sees requests that people leave beside them."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._folder = folder
+        self._root = settings.directory.absolute()
+        self._started_at = datetime.now(UTC)
+        self._file = StatusFile(folder, "uploader", started_at=self._started_at)
+
+    def write(self, service: Uploader, counts: PassCounts) -> None:
+        """Write what is true after a pass; a state folder out of order stops no upload."""
+        now = datetime.now(UTC)
+        pending = service.oldest_pending_ns
+        details: Mapping[str, object] = {
+            "root": str(self._root),
+            "root_missing": service.root_missing,
+            "last_pass": asdict(counts),
+            "totals": asdict(service.totals),
+            "oldest_pending_at": None if pending is None else _moment(pending).isoformat(),
+            "files_per_hour": self._rate(service, now),
+            "parked_files": len(service.parked),
+            "parked": [
+                {"path": file.path, "reason": file.reason, "since": file.since.isoformat()}
+                for file in islice(service.parked, _PARKED_SHOWN)
+            ],
+            "unusable_folders": dict(service.folder_faults),
+            "buckets": {
+                name: {"state": gate.state.value, "code": gate.code, "reason": gate.reason}
+                for name, gate in service.gates.items()
+            },
+        }
+        try:
+            self._file.write(
+                details,
+                self._metrics(service, now),
+                now=now,
+                last_success_at=service.last_success_at,
+            )
+        except OSError as error:
+            log.warning("status_not_written", folder=str(self._folder), reason=str(error))
+
+    def retry_requested(self) -> bool:
+        """Say whether somebody asked for parked files to be tried again; asked once, told once."""
+        try:
+            (self._folder / RETRY_REQUEST).unlink()
+        except OSError:
+            return False
+        return True
+
+    def _metrics(self, service: Uploader, now: datetime) -> list[Metric]:
+        totals = asdict(service.totals)
+        pending = service.oldest_pending_ns
+        age = 0.0 if pending is None else (now - _moment(pending)).total_seconds()
+        closed = sum(gate.state is not GateState.OPEN for gate in service.gates.values())
+        return [
+            *(
+                Metric(
+                    f"files_{name}_total" if name != "bytes" else "sent_bytes_total",
+                    "counter",
+                    meaning,
+                    float(totals[name]),
+                )
+                for name, meaning in _MEANINGS.items()
+            ),
+            Metric("parked_files", "gauge", "Files that need a person", len(service.parked)),
+            Metric("buckets_refused", "gauge", "Buckets that take nothing at present", closed),
+            Metric("oldest_pending_age_seconds", "gauge", "Age of the oldest file kept back", age),
+        ]
+
+    def _rate(self, service: Uploader, now: datetime) -> float:
+        hours = (now - self._started_at).total_seconds() / 3600
+        return round(service.totals.removed / hours, 1) if hours else 0.0
+
+
+def request_retry(folder: Path) -> None:
+    """Ask the daemon of this state folder, now or at its next start, to try parked files again."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / RETRY_REQUEST).touch()
+
+
+def load_status(folder: Path) -> Status | None:
+    """Return what the uploader last wrote; None if it never ran with this state folder."""
+    return read_status(folder)
+
+
+def render_status(status: Status, now: datetime) -> str:
+    """Return the status as a few lines for a person."""
+    since = status.since_success(now)
+    details = status.details
+    totals = details.get("totals", {})
+    lines = [
+        f"uploader of {details.get('root')} (process {status.pid} on {status.host})",
+        f"  written     {_ago(status.age(now).total_seconds())}",
+        f"  last sent   {'never' if since is None else _ago(since.total_seconds())}",
+    ]
+    if isinstance(totals, dict):
+        lines.append(
+            f"  since start {totals.get('uploaded')} uploaded ({totals.get('bytes')} bytes), "
+            f"{totals.get('already_there')} already there, {totals.get('failed')} failures"
+        )
+    lines += _problems(details)
+    return "\n".join(lines) + "\n"
+
+
+def _problems(details: Mapping[str, object]) -> list[str]:
+    lines = []
+    if missing := details.get("root_missing"):
+        lines.append(f"  root        {missing}")
+    buckets = details.get("buckets")
+    if isinstance(buckets, dict):
+        lines += [
+            f"  bucket      {name}: {gate['code']}; {gate['reason']}"
+            for name, gate in buckets.items()
+            if gate["state"] != GateState.OPEN.value
+        ]
+    folders = details.get("unusable_folders")
+    if isinstance(folders, dict):
+        lines += [f"  folder      {reason}" for reason in folders.values()]
+    parked = details.get("parked")
+    if isinstance(parked, list):
+        lines += [f"  parked      {file['path']!r}: {file['reason']}" for file in parked]
+    return lines
+
+
+def _ago(seconds: float) -> str:
+    return f"{max(0.0, seconds):.0f} s ago"
+
+
+def _moment(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)

@@ -1,0 +1,1 @@
+"""Programs for people and for make; the daemons do not depend on them."""
