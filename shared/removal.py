@@ -7,9 +7,11 @@ then unlinked; if it is not the delivered one it is linked back without overwrit
 A writer that already has the file open is kept out by the kernel's read lease (Linux, own files,
 local file systems): it is refused while anyone could still write. Elsewhere a writer that appends
 between the last comparison and the unlink, some microseconds, loses those bytes. Blocking calls.
+
+Sizes and modification times can be put back by whoever writes, so the change time is compared too:
+under the lease and before the renaming, which itself changes it.
 """
 
-import errno
 import fcntl
 import os
 import signal
@@ -53,10 +55,12 @@ def remove_delivered(
     source: PinnedFile,
     *,
     directory: int,
+    changed_ns: int | None = None,
     step: Callable[[str], None] = lambda _: None,
 ) -> Removal:
     """Remove `name` in the open `directory` if it is still exactly the pinned file.
 
+    `changed_ns` is the change time it had before its bytes were read; None leaves it uncompared.
     `step` is told of each step before it is taken, for tests that end the process there.
 
     Raises:
@@ -65,7 +69,8 @@ def remove_delivered(
     with _read_lease(source.descriptor) as lease:
         if lease is _Lease.REFUSED:
             return Removal.HELD_OPEN
-        if identity_of(os.fstat(source.descriptor)) != source.identity:
+        now = os.fstat(source.descriptor)
+        if identity_of(now) != source.identity or changed_ns not in {None, now.st_ctime_ns}:
             return Removal.CHANGED
         hidden = _open_hidden(directory)
         try:
@@ -76,13 +81,17 @@ def remove_delivered(
             os.close(hidden)
 
 
+def is_held_open(descriptor: int) -> bool:
+    """Say whether anybody has the file open for writing; False where the kernel cannot tell."""
+    with _read_lease(descriptor) as lease:
+        return lease is _Lease.REFUSED
+
+
 def tidy(directory: int) -> None:
-    """Remove the hidden folder from the open `directory` if it is empty."""
-    try:
+    """Remove the hidden folder from the open `directory` if it is empty and can be removed."""
+    # A file system that became read-only says so to the next removal, which is where it matters.
+    with suppress(OSError):
         os.rmdir(HIDDEN_FOLDER, dir_fd=directory)
-    except OSError as error:
-        if error.errno not in _NOT_EMPTY_OR_GONE:
-            raise
 
 
 def restore_leftovers(directory: int, folder: str) -> Iterator[Leftover]:
@@ -163,7 +172,6 @@ class _Lease(Enum):
 
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NOT_EMPTY_OR_GONE = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR}
 
 
 def _move_and_unlink(
@@ -188,7 +196,11 @@ def _move_and_unlink(
         _put_back(name, directory, hidden)
         return Removal.CHANGED
     step("unlink")
-    os.unlink(name, dir_fd=hidden)
+    try:
+        os.unlink(name, dir_fd=hidden)
+    except OSError:
+        _put_back(name, directory, hidden)
+        raise
     step("unlinked")
     return Removal.REMOVED
 
@@ -211,7 +223,9 @@ def _put_back(name: str, directory: int, hidden: int) -> bool:
     try:
         os.link(name, name, src_dir_fd=hidden, dst_dir_fd=directory, follow_symlinks=False)
     except FileExistsError:
-        return False
+        if _look(name, directory) != _look(name, hidden):
+            return False
+        # An earlier attempt ended between these two steps: both names are the same file.
     except FileNotFoundError:
         return True
     except OSError:

@@ -7,7 +7,10 @@ a hundred thousand files. Files that are held back stay where they are; the next
 |--------|----------------------------|---------|------------------------|--------------------|
 | open   | all                        | open    | closed; proven: by 5   | closed by 5 in row |
 | closed | one, when its time is come | open    | closed                 | closed             |
-| probe  | none                       | open    | closed, twice as long  | closed, the same   |
+| probe  | none, for another pause    | open    | closed, twice as long  | closed, twice      |
+
+A probe may end without a word about the bucket: its file vanished or changed. The next file is the
+probe then, after the pause that a failure would have cost.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from enum import Enum
 
 _FAILURES_MAX = 5
 _LONGEST_SECONDS = 300.0
+_DOUBLINGS_MAX = 16
 
 
 class GateState(Enum):
@@ -42,10 +46,11 @@ class BucketGate:
 
     def admits(self, now: float) -> bool:
         """Say whether a file may be tried at `now` (monotonic seconds); count one held back."""
-        if self.state is GateState.CLOSED and now >= self._opens_at:
-            self.state = GateState.PROBE
-            return True
         if self.state is GateState.OPEN:
+            return True
+        if now >= self._opens_at:
+            self.state = GateState.PROBE
+            self._opens_at = now + self._pause()
             return True
         self.held_back += 1
         return False
@@ -56,7 +61,9 @@ class BucketGate:
         self.state = GateState.OPEN
         self._failures = self._closings = 0
         self._proven = True
-        self.reason = self.code = ""
+        if not self.held_back:
+            # Else the report that is still to come says why files were held back.
+            self.reason = self.code = ""
         return opened
 
     def failed(self, code: str, reason: str, *, refusal: bool, now: float) -> bool:
@@ -72,9 +79,7 @@ class BucketGate:
             return False
         if self.state is not GateState.CLOSED:
             self._closings += 1
-            pause = min(_LONGEST_SECONDS, self.interval_seconds * 2.0 ** (self._closings - 1))
-            # Half an interval early, or the pass that should probe would come just too soon.
-            self._opens_at = now + pause - self.interval_seconds / 2
+            self._opens_at = now + self._pause()
         self.state = GateState.CLOSED
         self._proven = False
         return True
@@ -88,3 +93,9 @@ class BucketGate:
         """Return the number of files held back and begin to count anew."""
         count, self.held_back = self.held_back, 0
         return count
+
+    def _pause(self) -> float:
+        doublings = min(max(self._closings - 1, 0), _DOUBLINGS_MAX)
+        pause = min(_LONGEST_SECONDS, self.interval_seconds * 2.0**doublings)
+        # Half an interval early, or the pass that should probe would come just too soon.
+        return pause - min(pause, self.interval_seconds) / 2

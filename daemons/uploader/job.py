@@ -9,11 +9,13 @@ import mimetypes
 import os
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+import structlog
 from anyio import to_thread
+from structlog.typing import FilteringBoundLogger
 
 from daemons.uploader.plan import (
     Ask,
@@ -25,7 +27,7 @@ from daemons.uploader.plan import (
     with_checksum,
 )
 from shared.fswatch.stability import FileIdentity, LocalFile
-from shared.removal import Removal, remove_delivered
+from shared.removal import Removal, is_held_open, remove_delivered
 from shared.s3.errors import (
     AccessDenied,
     Conflict,
@@ -37,6 +39,8 @@ from shared.s3.errors import (
 from shared.s3.pinned import PinBroken, checksum_of, open_folder, open_pinned
 from shared.s3.store import Checksums, Evidence, ObjectInfo, ObjectStore, PinnedFile, PutOptions
 from shared.s3.uri import S3Uri
+
+log: FilteringBoundLogger = structlog.get_logger()
 
 _ROUNDS_MAX = 6
 _DELIVERED_MAX = 100_000
@@ -95,11 +99,26 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class _Opened:
+    """A pinned file and what was true of it before its first byte was read."""
+
+    folder: int
+    source: PinnedFile
+    changed_ns: int
+    """Change time, which a writer cannot set back as it can the modification time."""
+    held_open: bool
+    """Somebody had it open for writing. What is stored into a mapped page need not show in any
+    time stamp, so that bytes read then are never the reason to remove the file."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Delivery:
     identity: FileIdentity
     ending: Ending
     evidence: Evidence
     replaced: ObjectInfo | None = None
+    changed_ns: int = 0
+    held_open: bool = False
 
 
 class FileJobs:
@@ -124,12 +143,13 @@ class FileJobs:
         self._clock = clock
         self._step = step
         self._delivered: OrderedDict[str, _Delivery] = OrderedDict()
+        self._said: set[str] = set()
 
     async def run(self, found: Found) -> Result:
         """Bring one file to S3 and off the disk; errors are part of the result."""
         began = self._clock()
         try:
-            folder, source = await to_thread.run_sync(self._open, found.file.path)
+            opened = await to_thread.run_sync(self._open, found.file.path)
         except (FileNotFoundError, NotADirectoryError):
             return Result(found, Ending.VANISHED)
         except PinBroken:
@@ -137,30 +157,35 @@ class FileJobs:
         except OSError as error:
             return _unreadable(found, error)
         try:
-            if source.identity != found.file.identity:
+            if opened.source.identity != found.file.identity:
                 return Result(found, Ending.CHANGED)
             self._step("pinned")
-            return await self._deliver(found, folder, source, began)
+            return await self._deliver(found, opened, began)
         finally:
-            os.close(source.descriptor)
-            os.close(folder)
+            os.close(opened.source.descriptor)
+            os.close(opened.folder)
 
     def forget(self, path: str) -> None:
         """Drop what is remembered of a path."""
         self._delivered.pop(path, None)
 
-    def _open(self, path: str) -> tuple[int, PinnedFile]:
+    def _open(self, path: str) -> _Opened:
         *parts, name = path.split("/")
         folder = open_folder(self._root, parts)
         try:
-            return folder, open_pinned(name, directory=folder)
+            source = open_pinned(name, directory=folder)
         except BaseException:
             os.close(folder)
             raise
+        changed_ns = os.fstat(source.descriptor).st_ctime_ns
+        return _Opened(folder, source, changed_ns, is_held_open(source.descriptor))
 
-    async def _deliver(self, found: Found, folder: int, source: PinnedFile, began: float) -> Result:
+    async def _deliver(self, found: Found, opened: _Opened, began: float) -> Result:
         try:
-            delivery = self._remembered(found) or await self._transfer(found, source)
+            delivery = self._remembered(opened, found.file.path)
+            if delivery is None:
+                sent = await self._transfer(found, opened.source)
+                delivery = replace(sent, changed_ns=opened.changed_ns, held_open=opened.held_open)
         except SourceChanged:
             return Result(found, Ending.CHANGED)
         except PinBroken:
@@ -174,18 +199,26 @@ class FileJobs:
         seconds = self._clock() - began
         removal, trouble = None, None
         if delivery.evidence >= self._rules.weakest:
-            removal, trouble = await self._remove(found.file.path, folder, source)
+            removal, trouble = await self._remove(found.file.path, opened, delivery)
         return Result(
             found, delivery.ending, delivery.evidence, removal, delivery.replaced, trouble, seconds
         )
 
     async def _remove(
-        self, path: str, folder: int, source: PinnedFile
+        self, path: str, opened: _Opened, delivery: _Delivery
     ) -> tuple[Removal | None, OSError | None]:
+        if delivery.held_open:
+            return Removal.HELD_OPEN, None
         name = path.rpartition("/")[2]
         try:
             removal = await to_thread.run_sync(
-                lambda: remove_delivered(name, source, directory=folder, step=self._step)
+                lambda: remove_delivered(
+                    name,
+                    opened.source,
+                    directory=opened.folder,
+                    changed_ns=delivery.changed_ns,
+                    step=self._step,
+                )
             )
         except OSError as error:
             return None, error
@@ -216,8 +249,9 @@ class FileJobs:
                 continue
             try:
                 return await self._send(found, source, action)
-            except PreconditionFailed:
-                # Somebody else's object, or our own from before a crash: look at it.
+            except (PreconditionFailed, NotFound):
+                # Somebody else's object, or our own from before a crash, or the one to replace is
+                # gone: look at it.
                 remote, listed = await self._look(found.uri), False
         raise Conflict(found.uri, note="other writers keep replacing the object; tried again later")
 
@@ -236,7 +270,11 @@ class FileJobs:
         """Look under the key; who may not look may still create, and then 412 tells."""
         try:
             return await self._look(uri)
-        except AccessDenied:
+        except AccessDenied as error:
+            if uri.bucket not in self._said:
+                self._said.add(uri.bucket)
+                reason = "without s3:ListBucket a key that is not there looks forbidden"
+                log.warning("head_denied", bucket=uri.bucket, code=error.code, reason=reason)
             return Remote.ABSENT
 
     async def _look(self, uri: S3Uri) -> ObjectInfo | Remote:
@@ -248,15 +286,18 @@ class FileJobs:
     def _is_large(self, found: Found) -> bool:
         return found.file.identity.size >= self._rules.ask_from_bytes
 
-    def _remembered(self, found: Found) -> _Delivery | None:
-        known = self._delivered.get(found.file.path)
-        return known if known is not None and known.identity == found.file.identity else None
+    def _remembered(self, opened: _Opened, path: str) -> _Delivery | None:
+        known = self._delivered.get(path)
+        if known is None or known.identity != opened.source.identity:
+            return None
+        if known.changed_ns != opened.changed_ns or (known.held_open and not opened.held_open):
+            return None
+        return known
 
     def _remember(self, path: str, delivery: _Delivery) -> None:
         # Only a file that stays (held open, or no permission to remove it) is looked up here
         # again; forgetting it costs a question to S3, not a second upload.
-        repeat = _Delivery(delivery.identity, Ending.ALREADY_THERE, delivery.evidence)
-        self._delivered[path] = repeat
+        self._delivered[path] = replace(delivery, ending=Ending.ALREADY_THERE, replaced=None)
         self._delivered.move_to_end(path)
         if len(self._delivered) > _DELIVERED_MAX:
             self._delivered.popitem(last=False)

@@ -14,7 +14,6 @@ from pathlib import Path
 import anyio
 import structlog
 from anyio import to_thread
-from shared.fswatch.watch import Watch, scan_once
 from structlog.typing import FilteringBoundLogger
 
 from daemons.uploader.job import FileJobs, JobRules
@@ -27,7 +26,10 @@ from shared.aws.clients import ClientPool, ClientSettings, open_clients
 from shared.aws.identity import Identity, describe_identity, find_place, plan_credentials
 from shared.aws.imds import Imds, open_imds, watch_spot_notice
 from shared.fswatch.names import SkipRules
+from shared.fswatch.once import scan_once
+from shared.fswatch.options import WatchOptions
 from shared.fswatch.stability import StabilityRule
+from shared.fswatch.watch import Watch
 from shared.lifecycle import Control
 from shared.lock import HeldLock, hold_lock
 from shared.removal import prune_empty, restore_tree, tidy
@@ -120,12 +122,7 @@ class Daemon:
 
     async def run(self, control: Control) -> None:
         """Watch and upload until the control says stop."""
-        watch = Watch(
-            self._settings.directory,
-            rules=skip_rules(self._settings),
-            stability=stability_rule(self._settings),
-            interval_seconds=self._settings.interval_seconds,
-        )
+        watch = Watch(self._settings.directory, watch_options(self._settings))
         async with anyio.create_task_group() as tasks, watch:
             tasks.start_soon(self._flush_on_notice, watch)
             await self._uploader.run(watch, control)
@@ -133,11 +130,7 @@ class Daemon:
 
     async def run_once(self) -> PassCounts:
         """Do one pass over what is there now."""
-        items = scan_once(
-            self._settings.directory,
-            rules=skip_rules(self._settings),
-            stability=stability_rule(self._settings),
-        )
+        items = scan_once(self._settings.directory, watch_options(self._settings))
         return await self._uploader.run_once(items)
 
     async def _flush_on_notice(self, watch: Watch) -> None:
@@ -229,11 +222,10 @@ def _prune(settings: Settings) -> None:
         log.info("folders_pruned", folders=count)
 
 
-def skip_rules(settings: Settings) -> SkipRules:
-    """The names to pass over."""
-    return SkipRules(patterns=settings.skip_names)
-
-
-def stability_rule(settings: Settings) -> StabilityRule:
-    """How long a file must have been left alone."""
-    return StabilityRule(quiet=settings.stability)
+def watch_options(settings: Settings) -> WatchOptions:
+    """How the root is watched."""
+    return WatchOptions(
+        stability=StabilityRule(quiet=settings.stability),
+        interval_seconds=settings.interval_seconds,
+        rules=SkipRules(patterns=settings.skip_names),
+    )

@@ -30,7 +30,6 @@ class ParkedFiles:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._files: dict[str, ParkedFile] = {}
-        self._seen: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._files)
@@ -40,7 +39,6 @@ class ParkedFiles:
 
     def park(self, path: str, reason: str, now: datetime) -> bool:
         """Park a file; False when it is parked for the same reason already."""
-        self._seen.add(path)
         known = self._files.get(path)
         if known is not None and known.reason == reason:
             return False
@@ -56,7 +54,6 @@ class ParkedFiles:
         if parked.stamp != self._stamp(path):
             del self._files[path]
             return False
-        self._seen.add(path)
         return True
 
     def release_all(self) -> int:
@@ -66,9 +63,13 @@ class ParkedFiles:
         return count
 
     def end_pass(self) -> None:
-        """Forget the files that a whole scan did not meet any more."""
-        self._files = {path: file for path, file in self._files.items() if path in self._seen}
-        self._seen.clear()
+        """Forget the files that are gone or have changed.
+
+        Which of them a scan met is no measure: what cannot be a candidate is told of only once.
+        """
+        self._files = {
+            path: file for path, file in self._files.items() if file.stamp == self._stamp(path)
+        }
 
     def _stamp(self, path: str) -> tuple[int, int, int, int] | None:
         try:

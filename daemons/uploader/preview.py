@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from anyio import to_thread
-from shared.fswatch.watch import scan_once
 
-from daemons.uploader.opening import open_engine, skip_rules, stability_rule
+from daemons.uploader.opening import open_engine, watch_options
 from daemons.uploader.plan import (
     Compare,
     DeleteLocal,
@@ -23,6 +22,7 @@ from daemons.uploader.settings import Settings
 from shared.errors import ExitStatus
 from shared.fswatch.items import Candidates, Noticed, RootMissing
 from shared.fswatch.names import joined
+from shared.fswatch.once import scan_once
 from shared.fswatch.scan import scan_tree
 from shared.fswatch.stability import LocalFile
 from shared.s3.errors import BucketMissing, NotFound, ObjectError
@@ -47,9 +47,7 @@ async def show_plan(settings: Settings) -> ExitStatus:
 async def _plan_lines(
     settings: Settings, store: ObjectStore, settled: set[str]
 ) -> AsyncIterator[str]:
-    items = scan_once(
-        settings.directory, rules=skip_rules(settings), stability=stability_rule(settings)
-    )
+    items = scan_once(settings.directory, watch_options(settings))
     async for item in items:
         match item:
             case Candidates(files=files):
@@ -118,7 +116,7 @@ def _checksum(root: Path, file: LocalFile, kind: str) -> str:
 
 def _unsettled(settings: Settings, settled: set[str]) -> Iterator[str]:
     try:
-        for batch in scan_tree(settings.directory, skip_rules(settings)):
+        for batch in scan_tree(settings.directory, watch_options(settings).rules):
             yield from (file.path for file in batch.files if file.path not in settled)
     except OSError:
         return

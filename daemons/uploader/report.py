@@ -133,6 +133,8 @@ class Narrator:
             event, reason = "file_held_open", "removed once its writer has closed it"
         elif result.removal is None:
             event, reason = "file_unproven", "S3 did not prove that it holds these bytes"
+        elif result.removal is Removal.IN_THE_WAY:
+            event, reason = "file_not_removed", result.removal.value
         else:
             log.debug("file_left", **facts, reason=result.removal.value)
             return

@@ -33,15 +33,17 @@ from shared.fswatch.items import (
     WatchItem,
 )
 from shared.fswatch.stability import LocalFile
-from shared.lifecycle import Control
+from shared.lifecycle import Control, log_pass
 from shared.removal import Removal
 from shared.s3.errors import (
     AccessDenied,
     BucketMissing,
     CertificateInvalid,
     CredentialsExpired,
+    InvalidKey,
     ObjectError,
     OutcomeUnknown,
+    TooLarge,
 )
 from shared.s3.store import ObjectInfo, ObjectStore
 from shared.s3.uri import S3Uri
@@ -114,6 +116,7 @@ class Uploader:
         self._progress = progress
         self._room = anyio.CapacityLimiter(limits.files_in_flight)
         self._in_flight: dict[str, anyio.Event] = {}
+        self._again: dict[str, LocalFile] = {}
         self._touched: set[str] = set()
         self._rescan: Callable[[], None] = lambda: None
 
@@ -174,10 +177,12 @@ class Uploader:
         self._before_files()
         founds = await self._plan(batch)
         for found in founds:
-            await self._room.acquire_on_behalf_of(found)
+            path = found.file.path
+            await self._room.acquire_on_behalf_of(path)
             if control is not None and control.stopping.is_set():
-                self._room.release_on_behalf_of(found)
+                self._room.release_on_behalf_of(path)
                 return
+            self._in_flight[path] = anyio.Event()
             tasks.start_soon(self._run_job, found)
 
     async def _plan(self, batch: Candidates) -> Sequence[Found]:
@@ -206,6 +211,7 @@ class Uploader:
         """Leave out what is under way already, and what is parked and has not changed."""
         for file in files:
             if file.path in self._in_flight:
+                self._again[file.path] = file
                 continue
             if self.parked.holds(file.path):
                 self.narrator.counts.parked += 1
@@ -215,14 +221,15 @@ class Uploader:
 
     async def _run_job(self, found: Found) -> None:
         path = found.file.path
-        done = self._in_flight[path] = anyio.Event()
         try:
-            result = await self._jobs.run(found)
-            self._settle(result)
+            self._settle(await self._jobs.run(found))
+            while newer := self._again.pop(path, None):
+                # It settled anew while it was under way; the watch will not tell of it twice.
+                self._settle(await self._jobs.run(Found(newer, found.uri, ask_first=True)))
         finally:
-            del self._in_flight[path]
-            self._room.release_on_behalf_of(found)
-            done.set()
+            self._again.pop(path, None)
+            self._in_flight.pop(path).set()
+            self._room.release_on_behalf_of(path)
             self._progress()
             if not self._in_flight:
                 self._tidy_up()
@@ -239,6 +246,9 @@ class Uploader:
                 self._rescan()
         elif result.ending is Ending.UNREADABLE:
             self._park(result.found.file.path, f"it cannot be read: {result.error}")
+            return
+        elif isinstance(result.error, InvalidKey | TooLarge):
+            self._park(result.found.file.path, str(result.error))
             return
         elif isinstance(result.error, ObjectError) and self._blames_bucket(gate, result.error):
             gate.held_back += 1
@@ -260,7 +270,7 @@ class Uploader:
                 await done.wait()
         self.narrator.counts.unsettled = item.unsettled
         self.parked.end_pass()
-        await self._end_pass()
+        log_pass(await self._end_pass(), seconds=item.duration.total_seconds())
 
     async def _end_pass(self) -> PassCounts:
         for bucket, gate in self.gates.items():

@@ -121,7 +121,7 @@ class Settings(ServiceSettings):
         default=256, ge=1, le=1024, description="Files under way at once"
     )
     memory_mebibytes: Annotated[int, Option(flag="--memory", metavar="MIB", group="limits")] = (
-        Field(default=48, ge=16, le=65536, description="File content held in memory at once, MiB")
+        Field(default=32, ge=16, le=65536, description="File content held in memory at once, MiB")
     )
     multipart_mebibytes: Annotated[
         int, Option(flag="--multipart-from", metavar="MIB", group="limits")

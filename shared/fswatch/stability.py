@@ -8,10 +8,12 @@ against what was seen before.
 from dataclasses import dataclass
 from datetime import timedelta
 
+_NS_PER_SECOND = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """Which file this is and which content it is believed to hold; any change means another look."""
+    """Which file this is and which content it is believed to hold; a change means another look."""
 
     device: int
     inode: int
@@ -64,7 +66,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Look again at `look_again_at` (monotonic seconds), with `since` as the earlier observation."""
+    """Look again at `look_again_at` (monotonic seconds), with `since` as the earlier look."""
 
     look_again_at: float
     since: Observation
@@ -75,11 +77,71 @@ def judge(since: Observation | None, now: Observation, rule: StabilityRule) -> S
 
     `since` is the observation that an earlier `NotYet` handed back for the same path, or None.
 
-    | what is seen                                   | verdict                                       |
-    |------------------------------------------------|-----------------------------------------------|
-    | age of mtime >= quiet (whole-second mtime: + tolerance) | Settled                              |
-    | younger                                        | NotYet until that age is reached              |
-    | mtime in the future by more than the tolerance | Settled once unchanged for quiet (monotonic)  |
-    | equal_looks_only                               | Settled once unchanged for quiet (monotonic)  |
+    | what is seen                                   | verdict                                  |
+    |------------------------------------------------|------------------------------------------|
+    | age of mtime >= quiet                          | Settled                                  |
+    |   (whole-second mtime: quiet + tolerance)      |                                          |
+    | younger                                        | NotYet until that age is reached         |
+    | mtime in the future by more than the tolerance | Settled once equal for quiet (monotonic) |
+    | changed since, and mtime older than that look  | Settled once equal for quiet (monotonic) |
+    | equal_looks_only                               | Settled once equal for quiet (monotonic) |
+
+    A clock stepped back makes an mtime lie in the future; a clock stepped forward does not make a
+    file older than the monotonic time that has passed since the earlier, equal look. The fourth row
+    is a file whose times were set, or that another was renamed over.
+    `look_again_at` is never before `now`.
     """
-    raise NotImplementedError
+    if rule.equal_looks_only or _mtime_lies(since, now, rule):
+        return _judge_by_equal_looks(since, now, rule)
+    missing_ns = _required_ns(now.identity, rule) - _age_ns(since, now)
+    if missing_ns <= 0:
+        return Settled(now.identity)
+    earliest = since if since is not None and since.identity == now.identity else now
+    return NotYet(now.monotonic + missing_ns / _NS_PER_SECOND, earliest)
+
+
+def _judge_by_equal_looks(
+    since: Observation | None, now: Observation, rule: StabilityRule
+) -> Settled | NotYet:
+    quiet = rule.quiet.total_seconds()
+    if since is None or since.identity != now.identity:
+        return NotYet(now.monotonic + quiet, now)
+    # Written as the sum that was handed out, so that a look at exactly that moment is late enough
+    # whatever the rounding.
+    due = since.monotonic + quiet
+    return Settled(now.identity) if now.monotonic >= due else NotYet(due, since)
+
+
+def _mtime_lies(since: Observation | None, now: Observation, rule: StabilityRule) -> bool:
+    """Whether the age of the mtime says nothing about when the file was last touched."""
+    tolerance_ns = _nanoseconds(rule.tolerance)
+    if now.identity.mtime_ns - now.wall_ns > tolerance_ns:
+        return True
+    if since is None:
+        return False
+    if since.identity != now.identity:
+        return now.identity.mtime_ns < since.wall_ns - tolerance_ns
+    # Why did the earlier look not settle? A future mtime, or an age that would have been enough,
+    # means that it already waited for an equal look, and the present one continues that wait.
+    earlier_age_ns = since.wall_ns - since.identity.mtime_ns
+    young = -tolerance_ns <= earlier_age_ns < _required_ns(since.identity, rule)
+    return not young
+
+
+def _age_ns(since: Observation | None, now: Observation) -> int:
+    """The age of the mtime by the wall clock, or by the monotonic one where that says younger."""
+    age_ns = now.wall_ns - now.identity.mtime_ns
+    if since is None or since.identity != now.identity:
+        return age_ns
+    passed_ns = round((now.monotonic - since.monotonic) * _NS_PER_SECOND)
+    return min(age_ns, since.wall_ns - since.identity.mtime_ns + passed_ns)
+
+
+def _required_ns(identity: FileIdentity, rule: StabilityRule) -> int:
+    """How old the mtime must be; one without a fraction may come from a coarse file system."""
+    coarse = identity.mtime_ns % _NS_PER_SECOND == 0
+    return _nanoseconds(rule.quiet + rule.tolerance if coarse else rule.quiet)
+
+
+def _nanoseconds(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * 1000

@@ -62,7 +62,7 @@ from shared.s3.wire import (
 _CHUNK = 1024 * 1024
 _DELETES_A_REQUEST = 1000
 _NOT_IMPLEMENTED = 501
-_MEMORY_BYTES = 48 * 1024 * 1024
+_MEMORY_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

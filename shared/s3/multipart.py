@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
+from shared.aws.body import PartBuffer
 from shared.errors import PermanentError
 from shared.s3.errors import Conflict, NotFound, ObjectError, SourceChanged, Unreachable
 from shared.s3.limits import ByteBudget
@@ -54,17 +55,17 @@ class Buffers:
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
-        self._free: list[bytearray] = []
+        self._free: list[PartBuffer] = []
 
     @asynccontextmanager
-    async def lend(self, size: int) -> AsyncIterator[bytearray]:
+    async def lend(self, size: int) -> AsyncIterator[PartBuffer]:
         """Lend a buffer of `size` bytes; one whose user failed is not lent again.
 
         A connection that broke may still hold the buffer, and its bytes must not change under it.
         """
         usual = size == PART_SIZE_MIN
         async with self._budget.reserve(size):
-            buffer = self._free.pop() if usual and self._free else bytearray(size)
+            buffer = self._free.pop() if usual and self._free else PartBuffer(size)
             yield buffer
             if usual:
                 self._free.append(buffer)
@@ -167,7 +168,7 @@ class MultipartPut:
         return [done[number] for number in sorted(done)]
 
     async def _send_part(
-        self, job: Job, upload: OpenUpload, number: int, buffer: bytearray, offset: int
+        self, job: Job, upload: OpenUpload, number: int, buffer: PartBuffer, offset: int
     ) -> _Part:
         try:
             piece = await to_thread.run_sync(read_into, job.source, buffer, offset)

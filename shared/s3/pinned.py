@@ -68,10 +68,9 @@ def read_whole(source: PinnedFile) -> Piece:
         OSError: the disk failed.
         PinBroken: the file changed before or while it was read.
     """
-    body = bytearray(source.identity.size)
-    piece = read_into(source, body, 0)
+    piece = read_into(source, bytearray(source.identity.size), 0)
     check_pin(source)
-    return Piece(bytes(body), piece.crc)
+    return piece
 
 
 def read_into(source: PinnedFile, buffer: bytearray, offset: int) -> Piece:
