@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Make what the benchmark needs under bench/.work (the peers' own virtual environment, the S3 stub),
+# then run it; the options are those of `python -m bench.uploader`.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+work=bench/.work
+python=${PYTHON:-.venv/bin/python}
+[[ -x $python ]] || { echo "no $python; run 'make install' first, or set PYTHON" >&2; exit 2; }
+mkdir -p "$work"
+# The lock lasts as long as the benchmark, which inherits it: two at a time would measure each other.
+exec 9>"$work/lock"
+flock --nonblock 9 || { echo "another benchmark is running in $work" >&2; exit 5; }
+rm -rf "$work"/run-*  # what a killed benchmark left
+
+if ! cmp --silent requirements/bench.txt "$work/venv/requirements.txt"; then
+    echo "installing the peers into $work/venv" >&2
+    rm -rf "$work/venv"
+    "$python" -m venv "$work/venv"
+    "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --require-hashes -r requirements/bench.txt
+    cp requirements/bench.txt "$work/venv/requirements.txt"
+fi
+
+command -v go >/dev/null || scripts/install_system_packages.sh
+command -v go >/dev/null || {
+    echo "the benchmark's S3 stub needs Go 1.19 or newer; install Debian's golang-go" >&2
+    exit 2
+}
+# The stub uses the standard library only: without a module proxy nothing can be fetched.
+(cd bench/s3stub && GOPROXY=off GOFLAGS=-mod=mod CGO_ENABLED=0 go test ./... >/dev/null &&
+    GOPROXY=off GOFLAGS=-mod=mod CGO_ENABLED=0 go build -o "../.work/s3stub" .)
+
+exec "$python" -m bench.uploader "$@"

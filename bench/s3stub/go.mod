@@ -1,0 +1,3 @@
+module towpath/bench/s3stub
+
+go 1.19

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestPagesCoverEveryKeyOnce(t *testing.T) {
+	keys := []string{"a/1", "a/2", "b", "c/1", "c/2/x", "d"}
+	var got []string
+	q := listQuery{delimiter: "/", limit: 2}
+	for {
+		page := listPage(keys, q)
+		got = append(got, fmt.Sprint(page.keys, page.prefixes))
+		if page.next == "" {
+			break
+		}
+		q.from = page.next
+	}
+	want := []string{"[b] [a/]", "[d] [c/]"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("pages %v, want %v", got, want)
+	}
+}
+
+func TestAWSChunkedFramingIsRemoved(t *testing.T) {
+	framed := "5;chunk-signature=00\r\nhello\r\n3\r\n\r\n!\r\n0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"
+	reader := &chunkedReader{source: bufio.NewReader(strings.NewReader(framed)), trailers: http.Header{}}
+	body, err := io.ReadAll(reader)
+	if err != nil || string(body) != "hello\r\n!" {
+		t.Errorf("body %q, error %v", body, err)
+	}
+	if sum := reader.trailers.Get("X-Amz-Checksum-Crc32"); sum != "AAAA" {
+		t.Errorf("trailer %q", sum)
+	}
+}
+
+func TestCutFramingIsAnError(t *testing.T) {
+	reader := &chunkedReader{source: bufio.NewReader(strings.NewReader("5\r\nhel")), trailers: http.Header{}}
+	if _, err := io.ReadAll(reader); err == nil {
+		t.Error("a body that ended early was taken")
+	}
+}
+
+func TestRanges(t *testing.T) {
+	for text, want := range map[string][2]int64{
+		"": {0, 10}, "bytes=2-4": {2, 3}, "bytes=7-": {7, 3}, "bytes=-4": {6, 4}, "bytes=5-99": {5, 5},
+	} {
+		start, length, err := parseRange(text, 10)
+		if err != nil || [2]int64{start, length} != want {
+			t.Errorf("range %q gave %d+%d, %v", text, start, length, err)
+		}
+	}
+	if _, _, err := parseRange("bytes=10-", 10); err != errRange {
+		t.Errorf("a range past the end gave %v", err)
+	}
+}
+
+// call sends one request with headers given as name, value, name, value.
+func call(t *testing.T, s *server, method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w
+}
+
+func TestConditionalCreate(t *testing.T) {
+	s := newServer(serverConfig{keep: 1 << 20})
+	s.store.createBucket("b")
+	first := call(t, s, "PUT", "/b/k", "one", "If-None-Match", "*")
+	second := call(t, s, "PUT", "/b/k", "two", "If-None-Match", "*")
+	replaced := call(t, s, "PUT", "/b/k", "two", "If-Match", first.Header().Get("ETag"))
+	if first.Code != 200 || second.Code != 412 || replaced.Code != 200 {
+		t.Errorf("create %d, again %d, replace %d", first.Code, second.Code, replaced.Code)
+	}
+}
+
+func TestChecksumsAreEchoedOrComputed(t *testing.T) {
+	s := newServer(serverConfig{keep: 1 << 20})
+	s.store.createBucket("b")
+	call(t, s, "PUT", "/b/sent", "x", crc64Header, "c2VudA==")
+	call(t, s, "PUT", "/b/none", "123456789")
+	for key, want := range map[string]string{"sent": "c2VudA==", "none": "rosUhgp5mIg="} {
+		w := call(t, s, "HEAD", "/b/"+key, "", "X-Amz-Checksum-Mode", "ENABLED")
+		if got := w.Header().Get(crc64Header); got != want || w.Header().Get(checksumType) != "FULL_OBJECT" {
+			t.Errorf("%s: checksum %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestMultipartCarriesItsFullChecksum(t *testing.T) {
+	s := newServer(serverConfig{keep: 1})
+	s.store.createBucket("b")
+	call(t, s, "POST", "/b/k?uploads", "", "X-Amz-Checksum-Algorithm", "CRC64NVME", checksumType, "FULL_OBJECT")
+	call(t, s, "PUT", "/b/k?uploadId=upload-1&partNumber=1", "first")
+	call(t, s, "PUT", "/b/k?uploadId=upload-1&partNumber=2", "second")
+	list := "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber></Part><Part><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>"
+	done := call(t, s, "POST", "/b/k?uploadId=upload-1", list, crc64Header, "c3Vt")
+	if !strings.Contains(done.Body.String(), "<ChecksumCRC64NVME>c3Vt</ChecksumCRC64NVME>") {
+		t.Errorf("answer %d %s", done.Code, done.Body)
+	}
+	w := call(t, s, "HEAD", "/b/k", "", "X-Amz-Checksum-Mode", "ENABLED")
+	if w.Header().Get(crc64Header) != "c3Vt" || w.Header().Get("Content-Length") != "11" {
+		t.Errorf("head %v", w.Header())
+	}
+}
