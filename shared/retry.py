@@ -122,7 +122,7 @@ class RetryBudget:
         self._tokens = min(self._capacity, self._tokens + gained)
 
 
-async def retrying(  # noqa: PLR0913 - policy, three bounds and the two sides of a clock
+async def retrying(
     call: Callable[[int], Awaitable[Result]],
     *,
     policy: RetryPolicy,

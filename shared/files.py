@@ -1,0 +1,155 @@
+"""Files that are there whole or not at all, and names that cannot lead out of a folder.
+
+Rule: what has returned from here survives a power cut, and nothing that existed was overwritten
+unless the function's name says so. These calls block: use them through `anyio.to_thread`.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from shared.errors import PermanentError
+
+TEMPORARY_SUFFIX = ".towpath-tmp"
+"""Ends the name of every temporary file; such a file may be removed when its writer is gone."""
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
+_RENAME_NOREPLACE = 1
+_RENAME_EXCL = 4
+_CWD = -100
+
+
+class OutsideRoot(PermanentError):
+    """A name from outside would be read or written outside the folder it belongs into."""
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Replace the file by one with this content; a crash leaves the old one or the new one."""
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            _sync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    fsync_directory(path.parent)
+
+
+def fsync_directory(folder: Path) -> None:
+    """Make what was created, renamed or removed in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _sync(descriptor)
+    except OSError as error:
+        # Some network and FUSE file systems know no fsync of a folder; there is nothing to add.
+        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    """Have the disk itself keep it; macOS's plain fsync stops at the drive's cache."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, full)
+            return
+    os.fsync(descriptor)
+
+
+def place_without_overwriting(source: Path, target: Path) -> None:
+    """Rename within one file system; FileExistsError when something has the target's name.
+
+    A crash in between leaves both names on the same file, never none.
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _rename_exclusively(source, target)
+    else:
+        source.unlink()
+    fsync_directory(target.parent)
+    if source.parent != target.parent:
+        fsync_directory(source.parent)
+
+
+def _rename_exclusively(source: Path, target: Path) -> None:
+    """Rename by the system call that refuses an existing target, where links do not exist."""
+    call = _exclusive_rename_call()
+    if call is None:
+        reason = "the file system has neither hard links nor an exclusive rename"
+        raise OSError(errno.EOPNOTSUPP, reason, str(source), None, str(target))
+    if call(os.fsencode(source), os.fsencode(target)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+
+def _exclusive_rename_call() -> Callable[[bytes, bytes], int] | None:
+    """Return renameat2 or renamex_np, whichever this system's library has."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "darwin":
+        mac = getattr(library, "renamex_np", None)
+        return None if mac is None else lambda old, new: int(mac(old, new, _RENAME_EXCL))
+    linux = getattr(library, "renameat2", None)
+    if linux is None:
+        return None
+    return lambda old, new: int(linux(_CWD, old, _CWD, new, _RENAME_NOREPLACE))
+
+
+def contained(root: Path, relative: str) -> Path:
+    """Return the path of a name from outside below `root`; OutsideRoot if it could lead out.
+
+    | name                                           | because                                  |
+    |------------------------------------------------|------------------------------------------|
+    | empty, an empty or `.` part (`a//b`, `a/`)     | it would not come back as the same name  |
+    | `..` anywhere, absolute, `C:...`, a backslash  | it leads elsewhere, here or on another OS|
+    | NUL, a part longer than 255 bytes              | no file can have it                      |
+    | a symbolic link on the way or at the end       | it leads wherever somebody made it lead  |
+    """
+    fault = _fault(relative)
+    if fault:
+        raise OutsideRoot(f"name {relative!r} {fault}; it is not used below {str(root)!r}")
+    path = root
+    for part in PurePosixPath(relative).parts:
+        path = path / part
+        with suppress(FileNotFoundError):
+            if stat.S_ISLNK(path.lstat().st_mode):
+                raise OutsideRoot(
+                    f"{str(path)!r} is a symbolic link; remove it to use {relative!r}"
+                )
+    return path
+
+
+_LONGEST_PART = 255
+
+
+def _fault(relative: str) -> str:
+    """Say what is wrong with a name by its text alone."""
+    if "\0" in relative or "\\" in relative:
+        return "has a NUL or a backslash"
+    if relative.startswith("/") or relative[1:2] == ":":
+        return "is absolute"
+    parts = relative.split("/")
+    if any(part in {"", ".", ".."} for part in parts):
+        return "has a part that is empty, '.' or '..'"
+    if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST_PART for part in parts):
+        return f"has a part of more than {_LONGEST_PART} bytes"
+    return ""
