@@ -6,6 +6,7 @@ flag, variable and file entry get the same sentence.
 
 import argparse
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
@@ -38,9 +39,13 @@ class _Formatter(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=30, width=100)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        fill = super()._fill_text
         paragraphs = inspect.cleandoc(text).split("\n\n")
-        return "\n\n".join(fill(p, width, indent) for p in paragraphs)
+        filled = ("\n".join(self._split_lines(part, width)) for part in paragraphs)
+        return textwrap.indent("\n\n".join(filled), indent)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        # A flag, a bucket or a class name that is broken at its hyphen cannot be copied.
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings or action.nargs == 0:

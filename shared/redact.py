@@ -23,6 +23,8 @@ Container: TypeAlias = (
 
 _DEEPEST = 6
 _LONGEST_LIST = 100
+_LONGEST_END = 32 * 1024
+_LONGEST_SECRET = 2048
 
 _SECRET_NAME = re.compile(
     r"secret|token|passw(?:or)?d|passphrase|credential|authorization|cookie|signature"
@@ -60,8 +62,16 @@ def redact_fields(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def redact_text(text: str) -> str:
-    """Return the text with whatever looks like a secret replaced by `***`."""
-    return _SECRET_TEXT.sub(_hide, text) if _SUSPICIOUS.search(text) else text
+    """Return the text with whatever looks like a secret replaced by `***`.
+
+    Of an endless text only both ends are kept. Each is cut after redaction, by more than a secret
+    is long: half of one would not be recognised.
+    """
+    if len(text) <= 2 * _LONGEST_END:
+        return _SECRET_TEXT.sub(_hide, text) if _SUSPICIOUS.search(text) else text
+    head = redact_text(text[:_LONGEST_END])[:-_LONGEST_SECRET]
+    tail = redact_text(text[-_LONGEST_END:])[_LONGEST_SECRET:]
+    return f"{head} [... of {len(text)} characters ...] {tail}"
 
 
 def _hide(match: re.Match[str]) -> str:

@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     loaded = load_settings(Settings, argv, os.environ, service="uploader", extra=_add_flags)
     settings, arguments = loaded.settings, loaded.arguments
     if arguments.stop:
-        return _stop(settings)
+        return _stop(settings, arguments)
     if arguments.status:
         return _show_status(settings)
     if arguments.retry_parked:
@@ -118,14 +118,15 @@ def _start_in_background(
     return ExitStatus.DONE
 
 
-def _stop(settings: Settings) -> int:
+def _stop(settings: Settings, arguments: argparse.Namespace) -> int:
     from daemons.uploader.status import state_folder
     from shared.background import stop_background
 
     folder = state_folder(settings, os.environ)
     # The daemon's own clean-up may take a little longer than the grace it gives its uploads.
     patience = settings.grace_seconds + 20.0
-    how = stop_background(folder / "uploader.pid", grace_seconds=patience)
+    pid_file = arguments.pid_file or folder / "uploader.pid"
+    how = stop_background(pid_file, grace_seconds=patience)
     sys.stdout.write(f"{how.value}\n")
     return ExitStatus.DONE
 

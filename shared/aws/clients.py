@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentialResolver, AioInstanceMetadataProvider
 from aiobotocore.session import AioSession
 from aiobotocore.utils import AioInstanceMetadataFetcher
+from botocore.loaders import Loader, create_loader
 
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.s3.uri import S3Uri
@@ -94,10 +96,7 @@ class ClientPool:
         if now - self._renewed_at < _RENEW_SECONDS:
             return False
         self._renewed_at = now
-        loader = self._session.get_component("data_loader")
         self._session = _session(self._settings)
-        # The service models are the bulk of a session, and credentials do not change them.
-        self._session.register_component("data_loader", loader)
         self._clients.clear()
         self._retired.append(self._stack)
         self._stack = AsyncExitStack()
@@ -153,9 +152,19 @@ async def open_clients(settings: ClientSettings) -> AsyncIterator[ClientPool]:
             await pool.aclose()
 
 
+@cache
+def _loader() -> Loader:
+    """Keep the service models, the bulk of a session, for every session of this process."""
+    return create_loader()
+
+
 def _session(settings: ClientSettings) -> AioSession:
-    if not settings.instance_role:
-        return AioSession(profile=settings.profile)
+    session = _role_session() if settings.instance_role else AioSession(profile=settings.profile)
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def _role_session() -> AioSession:
     # A variable without names to look up is one the environment cannot set.
     session = AioSession(session_vars={"profile": (None, None, None, None)})
     endpoint = session.get_config_variable("ec2_metadata_service_endpoint")

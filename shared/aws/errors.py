@@ -77,6 +77,7 @@ _CREDENTIAL_ERRORS = (
     sdk.UnauthorizedSSOTokenError,
     sdk.SSOTokenLoadError,
 )
+_OWN_FAULTS = (TypeError, ValueError, AttributeError, LookupError, AssertionError)
 _SERVER_ERROR_MIN = 500
 
 
@@ -100,6 +101,10 @@ def translate(error: Exception, uri: S3Uri, *, writing: bool, attempts: int = 1)
         return kind(uri, answer)
     if isinstance(error, sdk.ParamValidationError):
         return errors.InvalidKey(uri, answer)
+    cause = error.kwargs.get("error") if isinstance(error, sdk.HTTPClientError) else None
+    if type(error) is sdk.HTTPClientError and isinstance(cause, _OWN_FAULTS):
+        # aiobotocore wraps whatever it does not know; a mistake of ours is not worth a retry.
+        return errors.Unsupported(uri, answer)
     if _never_sent(error) or not writing:
         return errors.Unreachable(uri, answer)
     return errors.OutcomeUnknown(uri, answer)

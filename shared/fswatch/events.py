@@ -2,8 +2,9 @@
 
 Its recursive mode follows symbolic links to directories, which would lead it out of the root (a
 link to `/` watches the whole machine) and reports what is below a linked directory under the name
-of the link only. So the directories are surveyed before it is armed, and a tree that holds such a
-link is watched by the list of its real directories. Arming holds the interpreter lock for about 20
+of the link only; and it fails at a directory that cannot be read. So the directories are surveyed
+before it is armed, and a tree that holds such a thing is watched by a list of its other
+directories. Arming holds the interpreter lock for about 20
 microseconds a directory.
 """
 
@@ -12,7 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from watchfiles.main import FileChange
 
 from shared.errors import TransientError
 from shared.fswatch.names import SkipRules, is_utf8, joined
-from shared.fswatch.tree import Tree, reason_of
+from shared.fswatch.tree import Tree, is_gone, reason_of
 
 _STEP_MS = 50
 _DEBOUNCE_MS = 200
@@ -127,41 +128,53 @@ class _Survey:
 def _survey(root: Path, rules: SkipRules) -> _Survey:
     """Look for links to directories, in skipped directories too: recursion enters those as well."""
     directories: list[str] = []
-    linked = False
+    odd = False
     pending = [("", False)]
     try:
         with Tree(root) as tree:
             while pending:
                 directory, skipped = pending.pop()
-                if not skipped and is_utf8(directory) and len(directories) <= _MOST_LISTED:
+                found = _look_into(tree, directory)
+                odd = odd or found.is_odd
+                if not skipped and found.is_readable and len(directories) <= _MOST_LISTED:
                     directories.append(directory)
-                below, links = _look_into(tree, directory)
-                linked = linked or links
                 pending.extend(
-                    (joined(directory, name), skipped or rules.skips(name)) for name in below
+                    (joined(directory, name), skipped or rules.skips(name) or not is_utf8(name))
+                    for name in found.below
                 )
     except OSError as error:
         raise EventsUnavailable(f"cannot survey {str(root)!r}; {reason_of(error)}") from error
-    if linked and len(directories) > _MOST_LISTED:
+    if odd and len(directories) > _MOST_LISTED:
         raise EventsUnavailable(
-            f"{str(root)!r} holds symbolic links to directories and more than {_MOST_LISTED}"
-            " directories; remove the links to have its events"
+            f"{str(root)!r} holds symbolic links to directories, or directories that cannot be"
+            f" read, and more than {_MOST_LISTED} others; remove these to have events"
         )
-    return _Survey(tuple(directories) if linked else ())
+    return _Survey(tuple(directories) if odd else ())
 
 
-def _look_into(tree: Tree, directory: str) -> tuple[list[str], bool]:
-    """The directories in a directory, and whether a link to a directory is among its entries."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one directory means for watching it."""
+
+    below: Sequence[str] = ()
+    is_readable: bool = False
+    is_odd: bool = False
+    """Whether watching it recursively would go astray or fail."""
+
+
+def _look_into(tree: Tree, directory: str) -> _Found:
     below: list[str] = []
     linked = False
-    # What cannot be read is not watched either.
-    with suppress(OSError), os.scandir(tree.directory(directory)) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                below.append(entry.name)
-            elif entry.is_symlink() and entry.is_dir():
-                linked = True
-    return below, linked
+    try:
+        with os.scandir(tree.directory(directory)) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.name)
+                elif entry.is_symlink() and entry.is_dir():
+                    linked = True
+    except OSError as error:
+        return _Found(is_odd=not is_gone(error))
+    return _Found(below, is_readable=True, is_odd=linked)
 
 
 @contextmanager
@@ -196,7 +209,8 @@ def _changes(top: str, survey: _Survey, stop: _Stop) -> Generator[set[FileChange
             rust_timeout=_TIMEOUT_MS,
             force_polling=False,
             recursive=not survey.listed,
-            ignore_permission_denied=True,
+            # Ignoring these would ignore a reached watch limit too.
+            ignore_permission_denied=False,
         )
     # OSError: the watch limit is reached. RuntimeError: no instance is left, or a name in an event
     # is not valid UTF-8, which ends the generator.

@@ -12,6 +12,7 @@ import structlog
 from shared.fswatch.clock import Clock
 from shared.fswatch.events import EventSource, EventsUnavailable
 from shared.fswatch.hints import Hints
+from shared.fswatch.names import printable
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -85,7 +86,7 @@ class EventFeed:
         self.is_armed = self.was_tried = True
         self._armed_at = self._clock.monotonic()
         if self._outage_told:
-            _log.info("events_restored", root=str(self._root))
+            _log.info("events_restored", root=printable(str(self._root)))
         # What was touched before this moment went unheard.
         self._hints.add_everything()
         self._wake()

@@ -8,7 +8,7 @@ from shared.fswatch.feed import EventFeed
 from shared.fswatch.hints import Hints
 from shared.fswatch.items import FlushFinished, FoundBy
 from shared.fswatch.stability import StabilityRule
-from shared.fswatch.sweep import Sweep
+from shared.fswatch.sweep import MOST_IN_A_CHUNK, Sweep
 from shared.fswatch.timetable import Timetable
 from shared.fswatch.waiting import Waiting
 
@@ -64,7 +64,7 @@ class FullScan:
             await self._delivery.hand_over(FlushFinished(still_changing))
 
     def due_at(self) -> float:
-        """When this wants to be called again; a moment in the past means now."""
+        """When there is work apart from due looks; a moment in the past means now."""
         flush_at = inf if self._flush is None else self._flush.looked_twice_at
         return min(self._next_piece_at(), flush_at)
 
@@ -75,10 +75,10 @@ class FullScan:
                 events_tried=self._feed.was_tried,
                 anything_changed=self._hints.everything,
             )
-        # A flush looks at every file twice, so it leaves none to a next scan for want of room.
-        if self._flush is not None and self._waiting.is_full:
-            return self._waiting.next_look_at or 0.0
-        return 0.0
+        # A flush looks at every file twice, so it leaves none to a next scan for want of room: the
+        # looks that are due make some.
+        lacks_room = self._waiting and self._waiting.room < MOST_IN_A_CHUNK
+        return inf if self._flush is not None and lacks_room else 0.0
 
     async def walk_on(self) -> bool:
         """Do the next piece if it is due; True at the beginning of a scan."""

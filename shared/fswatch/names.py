@@ -66,3 +66,8 @@ def is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def printable(path: str) -> str:
+    """The path for people and logs, which take valid UTF-8 only."""
+    return path.encode(errors="backslashreplace").decode()

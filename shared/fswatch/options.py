@@ -17,6 +17,9 @@ class WatchOptions:
     polling_seconds: float = 5.0
     """The interval while there are no events, if that is shorter."""
     most_waiting: int = 100_000
-    """Unsettled files to wait for at a time; what is beyond is left to the next scan."""
+    """Unsettled files to wait for at a time; what is beyond is left to the next scan.
+
+    At least two thousand, for a flush to leave none behind.
+    """
     buffered_items: int = 4
     """Items that are ready and not yet taken; each holds at most a thousand files."""

@@ -13,6 +13,7 @@ from shared.fswatch.items import FoundBy, ScanFinished
 from shared.fswatch.names import SkipRules
 from shared.fswatch.scan import MOST_IN_A_BATCH, ScanBatch, scan_subtree
 
+MOST_IN_A_CHUNK = 2 * MOST_IN_A_BATCH
 _MOST_BATCHES = 100
 
 

@@ -37,9 +37,9 @@ class Waiting:
         return path in self._waiters
 
     @property
-    def is_full(self) -> bool:
-        """Whether there is no room for another file."""
-        return len(self._waiters) >= self._capacity
+    def room(self) -> int:
+        """How many more files can be waited for."""
+        return self._capacity - len(self._waiters)
 
     @property
     def next_look_at(self) -> float | None:
@@ -48,7 +48,7 @@ class Waiting:
 
     def add(self, path: str, look_again_at: float, waiter: Waiter) -> bool:
         """Wait for a file that is not waited for yet; False when there is no room."""
-        if self.is_full:
+        if self.room <= 0:
             return False
         self._waiters[path] = waiter
         heapq.heappush(self._due, (look_again_at, path))

@@ -13,6 +13,7 @@ from typing import Any
 
 from anyio import to_thread
 
+from shared.aws.body import PartBuffer
 from shared.aws.clients import ClientPool
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.retry import RetryBudget, RetryPolicy
@@ -112,11 +113,18 @@ class S3Client:
     ) -> Stored:
         """Store `body` under the key, or raise with nothing partial visible."""
         crc = await to_thread.run_sync(crc64nvme, body) if len(body) > _CHUNK else crc64nvme(body)
+        buffer = PartBuffer(body)
         return await self._adapting(
             uri,
             when,
             lambda checked, allowed: self._put_bytes(
-                uri, body, crc, when=allowed, options=options, checksums=checked, deadline=deadline
+                uri,
+                buffer,
+                crc,
+                when=allowed,
+                options=options,
+                checksums=checked,
+                deadline=deadline,
             ),
         )
 
@@ -141,7 +149,7 @@ class S3Client:
             )
         async with self._memory.reserve(size):
             try:
-                piece = await to_thread.run_sync(read_whole, source)
+                piece = await to_thread.run_sync(read_whole, source, PartBuffer(size))
             except PinBroken as error:
                 raise SourceChanged(uri, note=str(error)) from error
             return await self._adapting(

@@ -142,7 +142,9 @@ class MemoryStore(ObjectStore):
         with _within(deadline, OutcomeUnknown(uri, note="no answer before the deadline")):
             if source.identity.size >= self._threshold:
                 return await self._put_parts(uri, source, when, options)
-            piece = await _from_file(uri, partial(read_whole, source))
+            piece = await _from_file(
+                uri, partial(read_whole, source, bytearray(source.identity.size))
+            )
             return await self._put(uri, piece, when, options)
 
     async def head(self, uri: S3Uri, *, deadline: float | None = None) -> ObjectInfo:

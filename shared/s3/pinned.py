@@ -61,14 +61,14 @@ def check_pin(source: PinnedFile) -> None:
         raise PinBroken(f"it had {source.identity.size} bytes and has {now.size} or was rewritten")
 
 
-def read_whole(source: PinnedFile) -> Piece:
-    """Read the whole file into memory.
+def read_whole(source: PinnedFile, buffer: bytearray) -> Piece:
+    """Read the whole file into a buffer of its size.
 
     Raises:
         OSError: the disk failed.
         PinBroken: the file changed before or while it was read.
     """
-    piece = read_into(source, bytearray(source.identity.size), 0)
+    piece = read_into(source, buffer, 0)
     check_pin(source)
     return piece
 

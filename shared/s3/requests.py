@@ -14,6 +14,7 @@ from shared.s3.errors import (
     Answer,
     BucketMissing,
     CredentialsExpired,
+    InvalidKey,
     NotFound,
     ObjectError,
     OutcomeUnknown,
@@ -23,7 +24,7 @@ from shared.s3.errors import (
 )
 from shared.s3.limits import AdaptiveLimit
 from shared.s3.store import Capabilities
-from shared.s3.uri import S3Uri
+from shared.s3.uri import S3Uri, key_fault
 from shared.s3.wire import Parameters
 
 _ATTEMPT_SECONDS = 90.0
@@ -89,6 +90,9 @@ class Requests:
 
     async def once(self, request: Request, attempt: int = 1) -> Mapping[str, Any]:
         """Send one time, and a second time if the answer names another region."""
+        fault = None if request.on_bucket else key_fault(request.uri.key)
+        if fault:
+            raise InvalidKey(request.uri, note=f"the key {fault}")
         known = await self.capabilities(request.uri.bucket)
         try:
             return await self._exchange(request, known.region)

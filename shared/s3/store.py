@@ -126,6 +126,11 @@ class Span:
     start: int
     stop: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what S3 would ignore, answering with the whole object."""
+        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
+            raise ValueError(f"{self} is no range of bytes; stop must be greater than start")
+
 
 @runtime_checkable
 class Download(Protocol):
