@@ -49,7 +49,7 @@ imports: install ## who may import whom
 	@$(BIN)/lint-imports
 
 soak: install ## the same properties, many more times (about an hour)
-	@TOWPATH_SOAK=1 $(PYTEST) -m soak --timeout 7200
+	@TOWPATH_SOAK=1 $(PYTEST) -q --timeout 7200 tests/unit tests/integration tests/acceptance
 
 bench: install ## uploader against aws s3 mv, s5cmd mv and rclone move; prints a table and writes JSON
 	@bench/run.sh

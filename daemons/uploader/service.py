@@ -5,7 +5,7 @@ full, so that memory does not grow with what lies on disk.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -76,6 +76,14 @@ class Limits:
     aliases: Mapping[str, str]
 
 
+@dataclass(slots=True)
+class _UnderWay:
+    """A file that a job has in hand."""
+
+    file: LocalFile
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
 PassEnd = Callable[["Uploader", PassCounts], Awaitable[None]]
 
 
@@ -115,7 +123,7 @@ class Uploader:
         self._at_pass_end = at_pass_end
         self._progress = progress
         self._room = anyio.CapacityLimiter(limits.files_in_flight)
-        self._in_flight: dict[str, anyio.Event] = {}
+        self._in_flight: dict[str, _UnderWay] = {}
         self._again: dict[str, LocalFile] = {}
         self._touched: set[str] = set()
         self._rescan: Callable[[], None] = lambda: None
@@ -182,7 +190,7 @@ class Uploader:
             if control is not None and control.stopping.is_set():
                 self._room.release_on_behalf_of(path)
                 return
-            self._in_flight[path] = anyio.Event()
+            self._in_flight[path] = _UnderWay(found.file)
             tasks.start_soon(self._run_job, found)
 
     async def _plan(self, batch: Candidates) -> Sequence[Found]:
@@ -210,8 +218,10 @@ class Uploader:
     def _idle(self, files: Sequence[LocalFile]) -> Iterator[LocalFile]:
         """Leave out what is under way already, and what is parked and has not changed."""
         for file in files:
-            if file.path in self._in_flight:
-                self._again[file.path] = file
+            if under_way := self._in_flight.get(file.path):
+                # A scan meets it too, and the same content is being seen to already.
+                if under_way.file.identity != file.identity:
+                    self._again[file.path] = file
                 continue
             if self.parked.holds(file.path):
                 self.narrator.counts.parked += 1
@@ -225,10 +235,14 @@ class Uploader:
             self._settle(await self._jobs.run(found))
             while newer := self._again.pop(path, None):
                 # It settled anew while it was under way; the watch will not tell of it twice.
+                if not self._gate(found.uri.bucket).admits(anyio.current_time()):
+                    self._pending(newer)
+                    break
+                self._in_flight[path].file = newer
                 self._settle(await self._jobs.run(Found(newer, found.uri, ask_first=True)))
         finally:
             self._again.pop(path, None)
-            self._in_flight.pop(path).set()
+            self._in_flight.pop(path).over.set()
             self._room.release_on_behalf_of(path)
             self._progress()
             if not self._in_flight:
@@ -266,8 +280,8 @@ class Uploader:
     async def _finish_pass(self, item: ScanFinished) -> None:
         # Files that this scan handed over belong to its line; a long upload does not hold it up.
         with anyio.move_on_after(1.0):
-            for done in list(self._in_flight.values()):
-                await done.wait()
+            for under_way in list(self._in_flight.values()):
+                await under_way.over.wait()
         self.narrator.counts.unsettled = item.unsettled
         self.parked.end_pass()
         log_pass(await self._end_pass(), seconds=item.duration.total_seconds())
