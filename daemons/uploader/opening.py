@@ -6,7 +6,7 @@ Lock, identity, S3, what a crash left behind, and then the watch; closed in reve
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -131,7 +131,8 @@ class Daemon:
     async def run_once(self) -> PassCounts:
         """Do one pass over what is there now."""
         items = scan_once(self._settings.directory, watch_options(self._settings))
-        return await self._uploader.run_once(items)
+        async with aclosing(items):
+            return await self._uploader.run_once(items)
 
     async def _flush_on_notice(self, watch: Watch) -> None:
         if self._engine.imds is None:

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 from anyio import to_thread
@@ -20,46 +21,41 @@ from daemons.uploader.plan import (
 )
 from daemons.uploader.settings import Settings
 from shared.errors import ExitStatus
-from shared.fswatch.items import Candidates, Noticed, RootMissing
+from shared.fswatch.items import Candidates, Noticed, RootMissing, StillChanging
 from shared.fswatch.names import joined
 from shared.fswatch.once import scan_once
-from shared.fswatch.scan import scan_tree
 from shared.fswatch.stability import LocalFile
 from shared.s3.errors import BucketMissing, NotFound, ObjectError
 from shared.s3.pinned import PinBroken, checksum_of, open_folder, open_pinned
 from shared.s3.store import Checksums, ObjectStore
 from shared.s3.uri import S3Uri
 
-_MEBIBYTE = 1024 * 1024
-
 
 async def show_plan(settings: Settings) -> ExitStatus:
     """Print a line for each file below the root: what a pass would do with it, and why."""
     async with open_engine(settings, None) as engine:
-        settled: set[str] = set()
-        async for line in _plan_lines(settings, engine.store, settled):
-            sys.stdout.write(f"{line}\n")
-        for path in await to_thread.run_sync(lambda: list(_unsettled(settings, settled))):
-            sys.stdout.write(f"wait\t{_shown(path)}\tstill being written\n")
+        async with aclosing(_plan_lines(settings, engine.store)) as lines:
+            async for line in lines:
+                sys.stdout.write(f"{line}\n")
     return ExitStatus.DONE
 
 
-async def _plan_lines(
-    settings: Settings, store: ObjectStore, settled: set[str]
-) -> AsyncIterator[str]:
+async def _plan_lines(settings: Settings, store: ObjectStore) -> AsyncGenerator[str, None]:
     items = scan_once(settings.directory, watch_options(settings))
-    async for item in items:
-        match item:
-            case Candidates(files=files):
-                for file in files:
-                    settled.add(file.path)
-                    yield await _plan_line(settings, store, file)
-            case Noticed(oddity):
-                yield f"leave\t{_shown(oddity.path)}\t{oddity.reason}"
-            case RootMissing(root, reason):
-                yield f"wait\t{_shown(root)}\t{reason}"
-            case _:
-                continue
+    async with aclosing(items):
+        async for item in items:
+            match item:
+                case Candidates(files=files):
+                    for file in files:
+                        yield await _plan_line(settings, store, file)
+                case StillChanging(path):
+                    yield f"wait\t{_shown(path)}\tstill being written"
+                case Noticed(oddity):
+                    yield f"leave\t{_shown(oddity.path)}\t{oddity.reason}"
+                case RootMissing(root, reason):
+                    yield f"wait\t{_shown(root)}\t{reason}"
+                case _:
+                    continue
 
 
 async def _plan_line(settings: Settings, store: ObjectStore, file: LocalFile) -> str:
@@ -112,14 +108,6 @@ def _checksum(root: Path, file: LocalFile, kind: str) -> str:
         return checksum_of(source, kind)
     finally:
         os.close(source.descriptor)
-
-
-def _unsettled(settings: Settings, settled: set[str]) -> Iterator[str]:
-    try:
-        for batch in scan_tree(settings.directory, watch_options(settings).rules):
-            yield from (file.path for file in batch.files if file.path not in settled)
-    except OSError:
-        return
 
 
 async def run_checks(settings: Settings) -> ExitStatus:
