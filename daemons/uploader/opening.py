@@ -83,6 +83,8 @@ async def open_engine(
                 multipart_threshold=settings.multipart_mebibytes * _MEBIBYTE,
                 progress=progress,
             )
+            # Opened now: the first upload must not wait for it.
+            await clients.client("s3")
             store = S3Client(clients, bounds, journal)
             yield Engine(store, clients, known, imds if place.on_ec2 else None)
 

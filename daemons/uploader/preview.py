@@ -33,10 +33,12 @@ from shared.s3.uri import S3Uri
 
 async def show_plan(settings: Settings) -> ExitStatus:
     """Print a line for each file below the root: what a pass would do with it, and why."""
-    async with open_engine(settings, None) as engine:
-        async with aclosing(_plan_lines(settings, engine.store)) as lines:
-            async for line in lines:
-                sys.stdout.write(f"{line}\n")
+    async with (
+        open_engine(settings, None) as engine,
+        aclosing(_plan_lines(settings, engine.store)) as lines,
+    ):
+        async for line in lines:
+            sys.stdout.write(f"{line}\n")
     return ExitStatus.DONE
 
 

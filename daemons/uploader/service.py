@@ -190,25 +190,28 @@ class Uploader:
             if control is not None and control.stopping.is_set():
                 self._room.release_on_behalf_of(path)
                 return
+            # Asked only now: the files before it may have closed the gate while this one waited.
+            if not self._gate(found.uri.bucket).admits(anyio.current_time()):
+                self._pending(found.file)
+                self._room.release_on_behalf_of(path)
+                continue
             self._in_flight[path] = _UnderWay(found.file)
             tasks.start_soon(self._run_job, found)
 
     async def _plan(self, batch: Candidates) -> Sequence[Found]:
-        """Decide which files of a batch are tried, and what is known of their keys."""
+        """Say where the files of a batch go, and what is known of their keys."""
         ask_first = batch.found_by is FoundBy.FIRST_SCAN
         chosen: list[tuple[LocalFile, S3Uri]] = []
         for file in self._idle(batch.files):
             match map_path(file.path, self._limits.aliases):
-                case Target(uri) if self._gate(uri.bucket).admits(anyio.current_time()):
+                case Target(uri):
                     chosen.append((file, uri))
-                case Target():
-                    self._pending(file)
                 case FolderFault(folder, reason):
                     self._folder_fault(folder, reason)
                 case FileFault(reason):
                     self._park(file.path, reason)
         known: Mapping[S3Uri, ObjectInfo | Remote] = {}
-        if ask_first and chosen:
+        if ask_first and chosen and self._gate(chosen[0][1].bucket).state is GateState.OPEN:
             known = await look_up(self._store, [uri for _, uri in chosen])
         return [
             Found(file, uri, ask_first, known.get(uri, Remote.UNASKED), listed=uri in known)
