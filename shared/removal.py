@@ -27,6 +27,8 @@ from shared.s3.store import PinnedFile
 
 HIDDEN_FOLDER = ".towpath-removing"
 """Holds the files that are being removed, under their own names, beside where they were."""
+_ASIDE = ".aside-"
+"""Begins the name of a folder for a file whose place was taken; its inode follows."""
 
 
 class Removal(Enum):
@@ -47,7 +49,10 @@ class Leftover:
     """Where it belongs, relative to the root."""
     name: str
     restored: bool
-    """False when another file has taken its place meanwhile; both were kept."""
+    """False when another file has taken its place meanwhile, or the disk refused; both are kept.
+
+    It then lies in a folder of its own inside the hidden one, where it is in nobody's way.
+    """
 
 
 def remove_delivered(
@@ -98,13 +103,15 @@ def restore_leftovers(directory: int, folder: str) -> Iterator[Leftover]:
     """Put back what a crash left in the hidden folder of the open `directory`."""
     try:
         hidden = os.open(HIDDEN_FOLDER, _FOLDER_FLAGS, dir_fd=directory)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
+        # Not there, or not ours: a removal in this folder will say so.
         return
     try:
-        with os.scandir(hidden) as entries:
-            names = sorted(entry.name for entry in entries)
-        for name in names:
-            yield Leftover(folder, name, restored=_put_back(name, directory, hidden))
+        for name, aside in _leftovers(hidden):
+            restored = False
+            with suppress(OSError):
+                restored = not aside and _put_back(name, directory, hidden)
+            yield Leftover(folder, name, restored)
     finally:
         os.close(hidden)
     tidy(directory)
@@ -116,7 +123,7 @@ def restore_tree(root: Path) -> Iterator[Leftover]:
         if folder.name != HIDDEN_FOLDER:
             continue
         home = folder.parent
-        with _opened(home) as directory:
+        with suppress(OSError), _opened(home) as directory:
             yield from restore_leftovers(directory, str(home.relative_to(root)))
 
 
@@ -134,6 +141,22 @@ def prune_empty(root: Path, *, older_than_seconds: float, now: float) -> int:
                 folder.rmdir()
                 removed += 1
     return removed
+
+
+def _leftovers(hidden: int) -> list[tuple[str, bool]]:
+    """The names in the hidden folder, and of what was set aside there earlier."""
+    with os.scandir(hidden) as entries:
+        found = sorted(entry.name for entry in entries)
+    names = [(name, False) for name in found if not name.startswith(_ASIDE)]
+    for folder in (name for name in found if name.startswith(_ASIDE)):
+        with suppress(OSError):
+            inner = os.open(folder, _FOLDER_FLAGS, dir_fd=hidden)
+            try:
+                with os.scandir(inner) as entries:
+                    names += [(entry.name, True) for entry in entries]
+            finally:
+                os.close(inner)
+    return names
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -224,6 +247,7 @@ def _put_back(name: str, directory: int, hidden: int) -> bool:
         os.link(name, name, src_dir_fd=hidden, dst_dir_fd=directory, follow_symlinks=False)
     except FileExistsError:
         if _look(name, directory) != _look(name, hidden):
+            _set_aside(name, hidden)
             return False
         # An earlier attempt ended between these two steps: both names are the same file.
     except FileNotFoundError:
@@ -231,11 +255,21 @@ def _put_back(name: str, directory: int, hidden: int) -> bool:
     except OSError:
         # A folder, or a file system without links: rename, and accept a window without a lock.
         if _look(name, directory) is not None:
+            _set_aside(name, hidden)
             return False
         os.rename(name, name, src_dir_fd=hidden, dst_dir_fd=directory)
         return True
     os.unlink(name, dir_fd=hidden)
     return True
+
+
+def _set_aside(name: str, hidden: int) -> None:
+    """Move a file whose place is taken into a folder of its own, out of everybody's way."""
+    inode = os.stat(name, dir_fd=hidden, follow_symlinks=False).st_ino
+    aside = f"{_ASIDE}{inode}"
+    with suppress(FileExistsError):
+        os.mkdir(aside, 0o700, dir_fd=hidden)
+    os.rename(name, f"{aside}/{name}", src_dir_fd=hidden, dst_dir_fd=hidden)
 
 
 @contextmanager

@@ -44,6 +44,8 @@ log: FilteringBoundLogger = structlog.get_logger()
 
 _ROUNDS_MAX = 6
 _DELIVERED_MAX = 100_000
+_NO_FILE_ANY_MORE = {errno.ELOOP, errno.ENXIO}
+"""A symbolic link or a socket has taken its place; the next scan says so."""
 _NOT_THE_FILES_FAULT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC}
 
 
@@ -104,8 +106,6 @@ class _Opened:
 
     folder: int
     source: PinnedFile
-    changed_ns: int
-    """Change time, which a writer cannot set back as it can the modification time."""
     held_open: bool
     """Somebody had it open for writing. What is stored into a mapped page need not show in any
     time stamp, so that bytes read then are never the reason to remove the file."""
@@ -117,7 +117,7 @@ class _Delivery:
     ending: Ending
     evidence: Evidence
     replaced: ObjectInfo | None = None
-    changed_ns: int = 0
+    changed_ns: int | None = None
     held_open: bool = False
 
 
@@ -155,6 +155,8 @@ class FileJobs:
         except PinBroken:
             return Result(found, Ending.CHANGED)
         except OSError as error:
+            if error.errno in _NO_FILE_ANY_MORE:
+                return Result(found, Ending.CHANGED)
             return _unreadable(found, error)
         try:
             if opened.source.identity != found.file.identity:
@@ -177,15 +179,16 @@ class FileJobs:
         except BaseException:
             os.close(folder)
             raise
-        changed_ns = os.fstat(source.descriptor).st_ctime_ns
-        return _Opened(folder, source, changed_ns, is_held_open(source.descriptor))
+        return _Opened(folder, source, is_held_open(source.descriptor))
 
     async def _deliver(self, found: Found, opened: _Opened, began: float) -> Result:
         try:
             delivery = self._remembered(opened, found.file.path)
             if delivery is None:
                 sent = await self._transfer(found, opened.source)
-                delivery = replace(sent, changed_ns=opened.changed_ns, held_open=opened.held_open)
+                delivery = replace(
+                    sent, changed_ns=opened.source.changed_ns, held_open=opened.held_open
+                )
         except SourceChanged:
             return Result(found, Ending.CHANGED)
         except PinBroken:
@@ -290,7 +293,9 @@ class FileJobs:
         known = self._delivered.get(path)
         if known is None or known.identity != opened.source.identity:
             return None
-        if known.changed_ns != opened.changed_ns or (known.held_open and not opened.held_open):
+        if known.changed_ns != opened.source.changed_ns or (
+            known.held_open and not opened.held_open
+        ):
             return None
         return known
 

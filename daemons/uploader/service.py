@@ -126,27 +126,33 @@ class Uploader:
         self._in_flight: dict[str, _UnderWay] = {}
         self._again: dict[str, LocalFile] = {}
         self._touched: set[str] = set()
+        self._faulty_folders: set[str] = set()
         self._rescan: Callable[[], None] = lambda: None
 
     async def run(self, source: Source, control: Control) -> None:
         """Work until the control says stop; what is in flight then is finished first."""
         self._rescan = source.scan_now
-        async with anyio.create_task_group() as stopper, anyio.create_task_group() as tasks:
 
-            async def stop_source() -> None:
-                await control.stopping.wait()
-                source.stop()
+        async def stop_source() -> None:
+            await control.stopping.wait()
+            source.stop()
 
+        async with anyio.create_task_group() as stopper:
             stopper.start_soon(stop_source)
-            items = aiter(source)
-            while True:
-                with control.waiting(self._limits.interval_seconds + _LONGEST_QUIET_SECONDS):
-                    item = await anext(items, None)
-                if item is None or control.stopping.is_set():
-                    break
-                await self._take(item, tasks, control)
-            log.debug("waiting_for_uploads", files=len(self._in_flight))
+            async with anyio.create_task_group() as tasks:
+                await self._work_through(source, tasks, control)
+                log.debug("waiting_for_uploads", files=len(self._in_flight))
+            stopper.cancel_scope.cancel()
         await self._end_pass()
+
+    async def _work_through(self, source: Source, tasks: TaskGroup, control: Control) -> None:
+        items = aiter(source)
+        while True:
+            with control.waiting(self._limits.interval_seconds + _LONGEST_QUIET_SECONDS):
+                item = await anext(items, None)
+            if item is None or control.stopping.is_set():
+                return
+            await self._take(item, tasks, control)
 
     async def run_once(self, items: AsyncIterator[WatchItem]) -> PassCounts:
         """Do one pass over what `items` finds, and finish everything it began."""
@@ -287,6 +293,12 @@ class Uploader:
                 await under_way.over.wait()
         self.narrator.counts.unsettled = item.unsettled
         self.parked.end_pass()
+        self.folder_faults = {
+            folder: reason
+            for folder, reason in self.folder_faults.items()
+            if folder in self._faulty_folders
+        }
+        self._faulty_folders.clear()
         log_pass(await self._end_pass(), seconds=item.duration.total_seconds())
 
     async def _end_pass(self) -> PassCounts:
@@ -330,6 +342,7 @@ class Uploader:
 
     def _folder_fault(self, folder: str, reason: str) -> None:
         self.narrator.counts.skipped += 1
+        self._faulty_folders.add(folder)
         if self.folder_faults.setdefault(folder, "") != reason:
             self.folder_faults[folder] = reason
             if folder:

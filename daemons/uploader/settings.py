@@ -13,7 +13,6 @@ from shared.s3.uri import bucket_fault
 from shared.settings import ServiceSettings
 
 VERIFY_LEVELS: Mapping[str, Evidence] = {
-    "answered": Evidence.ANSWERED,
     "read-back": Evidence.READ_BACK,
     "etag-md5": Evidence.ETAG_MD5,
     "size": Evidence.SIZE,
@@ -89,7 +88,7 @@ class Settings(ServiceSettings):
         pattern=r"^https?://[^\s/]+/?$",
         description="Another service that speaks S3",
     )
-    verify: Annotated[Literal["answered", "read-back", "etag-md5", "size"], Option()] = Field(
+    verify: Annotated[Literal["read-back", "etag-md5", "size"], Option()] = Field(
         default="etag-md5",
         description=(
             "Weakest proof that allows a local file to be removed; size is the old scripts' rule, "

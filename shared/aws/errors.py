@@ -45,6 +45,8 @@ _BY_CODE: Mapping[str, type[ObjectError]] = {
     "ExpiredTokenException": errors.CredentialsExpired,
     "TokenRefreshRequired": errors.CredentialsExpired,
     "RequestTimeTooSkewed": errors.CredentialsExpired,
+    # A HEAD has no body to say so: this is how S3 answers one with an expired token.
+    "400": errors.CredentialsExpired,
     "InvalidAccessKeyId": errors.AccessDenied,
     "SignatureDoesNotMatch": errors.AccessDenied,
     "InvalidToken": errors.AccessDenied,

@@ -102,7 +102,7 @@ class Unsupported(ObjectError, PermanentError):
 
 
 class SourceChanged(ObjectError, PermanentError):
-    """What arrived is not what was sent: BadDigest, or another checksum in an answer."""
+    """The local file is not the one that was pinned; the next scan will find what it is now."""
 
 
 class CertificateInvalid(ObjectError, PermanentError):

@@ -51,13 +51,14 @@ def open_pinned(path: bytes | str, *, directory: int | None = None) -> PinnedFil
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise PinBroken("it is not a regular file")
-    return PinnedFile(descriptor, identity_of(status))
+    return PinnedFile(descriptor, identity_of(status), status.st_ctime_ns)
 
 
 def check_pin(source: PinnedFile) -> None:
     """Raise PinBroken unless the open file is still as it was found."""
-    now = identity_of(os.fstat(source.descriptor))
-    if now != source.identity:
+    status = os.fstat(source.descriptor)
+    now = identity_of(status)
+    if now != source.identity or source.changed_ns not in {None, status.st_ctime_ns}:
         raise PinBroken(f"it had {source.identity.size} bytes and has {now.size} or was rewritten")
 
 

@@ -30,6 +30,8 @@ from shared.s3.wire import Parameters
 _ATTEMPT_SECONDS = 90.0
 _SLOWEST_BYTES_PER_SECOND = 16 * 1024
 _MOVED = frozenset({301, 307, 400})
+_UNKNOWN_KEYS = frozenset({"InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
+"""Refusals that mean the keys: they may have been replaced where they came from."""
 
 Result = TypeVar("Result")
 
@@ -128,7 +130,9 @@ class Requests:
             region = region_hint(error)
             failure = self._failed(error, request, 1)
             if isinstance(failure, NotFound):
-                raise BucketMissing(request.uri, failure.answer) from error
+                said = replace(failure.answer, code="NoSuchBucket")
+                note = "the bucket does not exist; create it, or rename or alias the folder"
+                raise BucketMissing(request.uri, said, note) from error
             # Forbidden or moved is an answer: the region stands in the header, and whether the
             # role may list says nothing of whether it may write.
             if region or isinstance(failure, AccessDenied):
@@ -155,6 +159,6 @@ class Requests:
         failure = translate(error, request.uri, writing=request.writing, attempts=attempt)
         if isinstance(failure, Throttled | ServerError | OutcomeUnknown | Unreachable):
             self.limit.throttled(anyio.current_time())
-        if isinstance(failure, CredentialsExpired):
+        if isinstance(failure, CredentialsExpired) or failure.code in _UNKNOWN_KEYS:
             self._clients.renew()
         return failure

@@ -104,6 +104,8 @@ class PinnedFile:
 
     descriptor: int
     identity: FileIdentity
+    changed_ns: int | None = None
+    """Its change time in nanoseconds since the epoch, which no writer can put back."""
 
 
 @dataclass(frozen=True, slots=True)

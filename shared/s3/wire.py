@@ -112,8 +112,8 @@ def weigh(sent: Checksums, size: int, held: ObjectInfo) -> Evidence | None:
     | held object                         | evidence  |
     |-------------------------------------|-----------|
     | another size                        | None      |
-    | a checksum of one kind, equal       | READ_BACK |
-    | a checksum of one kind, different   | None      |
+    | checksums of the same kind, equal   | READ_BACK |
+    | one of them different               | None      |
     | only a plain ETag, equal to the MD5 | ETAG_MD5  |
     | only a plain ETag, different        | NONE: it need not be an MD5 |
     | nothing to compare                  | SIZE      |
@@ -127,9 +127,9 @@ def weigh(sent: Checksums, size: int, held: ObjectInfo) -> Evidence | None:
         (sent.crc32, held.checksums.crc32),
         (sent.sha1, held.checksums.sha1),
     )
-    for ours, theirs in pairs:
-        if ours and theirs:
-            return Evidence.READ_BACK if ours == theirs else None
+    comparable = [(ours, theirs) for ours, theirs in pairs if ours and theirs]
+    if comparable:
+        return Evidence.READ_BACK if all(a == b for a, b in comparable) else None
     if sent.md5 and held.checksums.md5:
         return Evidence.ETAG_MD5 if sent.md5 == held.checksums.md5 else Evidence.NONE
     return Evidence.SIZE

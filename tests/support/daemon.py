@@ -26,9 +26,9 @@ LIMIT_SECONDS = 30.0
 """How long anybody waits here, unless told otherwise: a machine may be very busy."""
 
 PROJECT = Path(__file__).resolve().parents[2]
-_LINES_SHOWN = 25
+_LINES_SHOWN = 12
 _LINE_SHOWN = 700
-_FRAME = ("service", "timestamp")
+_FRAME = ("level", "service", "timestamp")
 _KEPT = ("HOME", "LANG", "PATH", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
 
@@ -192,7 +192,7 @@ class Daemon:
         with self._news:
             return len(self._events)
 
-    def events(self, name: str = "", *, after: int = 0, **wanted: object) -> list[Event]:
+    def events(self, name: str = "", /, *, after: int = 0, **wanted: object) -> list[Event]:
         """Return the events so far that have this name and these fields."""
         with self._news:
             return self._matching(name, after, wanted)
@@ -200,6 +200,7 @@ class Daemon:
     def wait_for(
         self,
         name: str,
+        /,
         *,
         count: int = 1,
         after: int = 0,
@@ -208,12 +209,18 @@ class Daemon:
     ) -> Event:
         """Wait until an event has been logged `count` times; returns the `count`-th."""
 
+        found: list[Event] = []
+        seen = after
+
         def enough() -> bool:
-            return len(self._matching(name, after, wanted)) >= count
+            # Only what is new: thousands may be waited for.
+            nonlocal seen
+            found.extend(self._matching(name, seen, wanted))
+            seen = max(seen, len(self._events))
+            return len(found) >= count
 
         self._wait(enough, limit, f"{count} x {name} {wanted}")
-        with self._news:
-            return self._matching(name, after, wanted)[count - 1]
+        return found[count - 1]
 
     def wait_until(self, true: Callable[[], bool], *, limit: float = LIMIT_SECONDS) -> None:
         """Wait for something to be true, looked at after each event."""
@@ -335,7 +342,7 @@ class _Reader:
 def _parse(line: str) -> Event | None:
     try:
         fields = json.loads(line)
-        return Event(fields.pop("event"), fields.pop("level"), fields, time.monotonic())
+        return Event(fields.pop("event"), fields["level"], fields, time.monotonic())
     except (ValueError, KeyError, AttributeError):
         return None
 

@@ -13,6 +13,7 @@ import argparse
 import gc
 import importlib
 import json
+import mimetypes
 import os
 import random
 import shutil
@@ -324,6 +325,7 @@ def main(argv: Sequence[str]) -> int:
     importlib.import_module("anyio._backends._asyncio")
     importlib.import_module("uvloop")
     SkipRules().skips("")
+    mimetypes.guess_type("a.bin")
     gc.freeze()
     began = time.monotonic()
     memory = Path("/dev/shm")

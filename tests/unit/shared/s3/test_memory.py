@@ -329,14 +329,21 @@ def test_bucket_can_be_made_later_and_twice(buckets: MemoryBuckets) -> None:
     assert buckets.head(URI).size == 1
 
 
-def test_span_that_holds_nothing_is_refused(buckets: MemoryBuckets) -> None:
+def test_span_behind_the_end_is_refused(buckets: MemoryBuckets) -> None:
     """S3 answers 416."""
     buckets.put(URI, b"0123456789")
 
     with pytest.raises(PreconditionFailed) as raised:
-        buckets.get(URI, Span(5, 5))
+        buckets.get(URI, Span(10, 11))
 
     assert raised.value.answer.status == 416
+
+
+@pytest.mark.parametrize(("start", "stop"), [(5, 5), (5, 4), (-1, 3)])
+def test_span_that_holds_nothing_cannot_be_made(start: int, stop: int) -> None:
+    """S3 would ignore it and answer with the whole object."""
+    with pytest.raises(ValueError, match="is no range of bytes"):
+        Span(start, stop)
 
 
 @pytest.mark.asyncio

@@ -68,12 +68,24 @@ def test_whole_file_is_read_with_its_checksum(pinned: PinnedFile) -> None:
     assert piece.crc == crc64nvme(CONTENT)
 
 
-def test_other_file_under_the_path_does_not_matter(path: Path, pinned: PinnedFile) -> None:
-    """A path may come to name another file at any time; the descriptor does not."""
+def test_file_that_lost_its_path_breaks_the_pin(path: Path, pinned: PinnedFile) -> None:
+    """The descriptor still reads it, but what the path names now is the content to send."""
     path.unlink()
     path.write_bytes(b"another")
 
-    assert whole(pinned) == CONTENT
+    with pytest.raises(PinBroken):
+        whole(pinned)
+
+
+def test_rewriting_with_the_old_times_breaks_the_pin(path: Path, pinned: PinnedFile) -> None:
+    """Size and modification time can be put back, the change time cannot."""
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        path.write_bytes(CONTENT[::-1])
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    with pytest.raises(PinBroken):
+        check_pin(pinned)
 
 
 @pytest.mark.parametrize("change", [b"", CONTENT[:-1], CONTENT + b"x", CONTENT[::-1]])
