@@ -83,10 +83,10 @@ Starter = Callable[[Birth, int, int], Process]
 """Starts a process with these descriptors as stdout and stderr."""
 
 
-def start_fresh(birth: Birth, stdout: int, stderr: int) -> Process:
-    """Start the daemon as systemd would: a new interpreter."""
+def start_fresh(birth: Birth, stdout: int, stderr: int, *, wrapper: Sequence[str] = ()) -> Process:
+    """Start the daemon as systemd would: a new interpreter, by way of another command if given."""
     return subprocess.Popen(
-        [sys.executable, "-m", "daemons.uploader", *birth.argv],
+        [*wrapper, sys.executable, "-m", "daemons.uploader", *birth.argv],
         cwd=PROJECT,
         env=dict(birth.environ),
         stdin=subprocess.DEVNULL,
@@ -208,7 +208,6 @@ class Daemon:
         **wanted: object,
     ) -> Event:
         """Wait until an event has been logged `count` times; returns the `count`-th."""
-
         found: list[Event] = []
         seen = after
 
