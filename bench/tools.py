@@ -63,7 +63,8 @@ def towpath_uploader(program: Path) -> Tool:
     """Our uploader: one pass over the root."""
 
     def argv(root: Path, endpoint: str) -> list[str]:  # noqa: ARG001 - it is in the environment
-        options = ["--once", "-d", str(root), "-i", "60", "-s", "0"]
+        state = root.parent / f"{root.name}-state"
+        options = ["--once", "-d", str(root), "-s", "0", "--state-directory", str(state)]
         return [str(program), "uploader", *options]
 
     return Tool("towpath", argv, (str(program), "uploader", "--help"), {})

@@ -256,7 +256,9 @@ class FileJobs:
                 # Somebody else's object, or our own from before a crash, or the one to replace is
                 # gone: look at it.
                 remote, listed = await self._look(found.uri), False
-        raise Conflict(found.uri, note="other writers keep replacing the object; tried again later")
+        raise Conflict(
+            found.uri, note="S3 keeps holding other bytes than were sent; tried again later"
+        )
 
     async def _send(self, found: Found, source: PinnedFile, action: Upload) -> _Delivery:
         self._step("send")

@@ -89,7 +89,9 @@ class Narrator:
                 self._uploaded(result, facts)
             case Ending.ALREADY_THERE:
                 self.counts.already_there += 1
-                log.info("file_already_there", **facts, evidence=result.evidence.name)
+                # A file that stays on disk is met by every scan, and is news once.
+                if self.once.first("file_already_there", result.found.file.path):
+                    log.info("file_already_there", **facts, evidence=result.evidence.name)
             case Ending.CHANGED | Ending.VANISHED:
                 log.debug("file_left", **facts, reason=result.ending.value)
             case Ending.UNREADABLE | Ending.FAILED:
@@ -124,7 +126,9 @@ class Narrator:
         path = result.found.file.path
         if result.removal is Removal.REMOVED:
             self.counts.removed += 1
-            self.once.forget(path, "file_not_removed", "file_held_open", "file_unproven")
+            self.once.forget(
+                path, "file_already_there", "file_not_removed", "file_held_open", "file_unproven"
+            )
             return
         self.counts.kept += 1
         if result.error is not None:

@@ -70,7 +70,7 @@ DOOMS: tuple[AtStep | AtRequest, ...] = (
 )
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_whenever_it_is_killed_nothing_is_lost_and_nothing_sent_twice(ground: Ground) -> None:
     """The real client, the real watcher, real SIGKILLs; each next life finishes what is left."""
     with StrictS3([BUCKET]) as s3, ThreadPoolExecutor(2) as pool:
