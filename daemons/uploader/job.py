@@ -189,9 +189,7 @@ class FileJobs:
                 delivery = replace(
                     sent, changed_ns=opened.source.changed_ns, held_open=opened.held_open
                 )
-        except SourceChanged:
-            return Result(found, Ending.CHANGED)
-        except PinBroken:
+        except (SourceChanged, PinBroken):
             return Result(found, Ending.CHANGED)
         except ObjectError as error:
             return Result(found, Ending.FAILED, error=error)
