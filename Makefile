@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-SOURCES := shared daemons scripts tests bench
+SOURCES := shared daemons pipelines scripts tests bench
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help install system demo test check format lint types imports soak bench lock clean
@@ -56,7 +56,7 @@ bench: install ## uploader against aws s3 mv, s5cmd mv and rclone move; prints a
 
 lock: install ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --universal --generate-hashes --no-annotate --no-header -o requirements/runtime.txt
-	uv pip compile -q pyproject.toml --group dev --group build --universal --generate-hashes --no-annotate --no-header -o requirements/dev.txt
+	uv pip compile -q pyproject.toml --extra neowise --group dev --group build --universal --generate-hashes --no-annotate --no-header -o requirements/dev.txt
 	uv pip compile -q requirements/bench.in --universal --generate-hashes --no-annotate --no-header -o requirements/bench.txt
 
 clean: ## remove what make made

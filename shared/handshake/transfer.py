@@ -1,0 +1,156 @@
+"""Objects to files and back: what is on disk afterwards is what S3 holds, byte for byte.
+
+| known of the object                     | the download is compared by |
+|-----------------------------------------|-----------------------------|
+| a CRC-64/NVME (manifest, or S3's own)   | it                          |
+| an MD5 as ETag                          | it                          |
+| neither                                 | its size                    |
+
+Rule: a file appears under its name when all of its bytes are on disk and right, or not at all.
+"""
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from anyio import to_thread
+from awscrt import checksums
+
+from shared.files import TEMPORARY_SUFFIX, fsync_directory
+from shared.s3.errors import ChecksumMismatch, SourceChanged, TooLarge
+from shared.s3.pinned import PinBroken, open_pinned
+from shared.s3.store import ALWAYS, NO_OPTIONS, ObjectInfo, ObjectStore, PutOptions, Stored, When
+from shared.s3.uri import S3Uri
+from shared.s3.wire import encode_crc
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that was downloaded."""
+
+    path: Path
+    info: ObjectInfo
+    """What S3 said of the object, its metadata included."""
+    crc64nvme: str
+    """Of the bytes on disk, in base64."""
+
+
+async def read_small(store: ObjectStore, uri: S3Uri, *, limit: int) -> tuple[bytes, str]:
+    """Return content and ETag of an object of at most `limit` bytes; TooLarge, NotFound."""
+    async with store.get(uri) as download:
+        _check_size(download.info, limit)
+        body = bytearray()
+        async for piece in download:
+            body += piece
+            if len(body) > limit:
+                raise TooLarge(uri, note=f"it has more than {limit} bytes")
+        return bytes(body), download.info.etag
+
+
+async def fetch_file(
+    store: ObjectStore, uri: S3Uri, target: Path, *, limit: int, crc64nvme: str = ""
+) -> Fetched:
+    """Download an object into a file that is there whole or not at all; an older one is replaced.
+
+    `target` has come through `shared.files.contained`, and its folder exists. `crc64nvme` is what
+    a manifest promises.
+
+    Raises:
+        TooLarge: it has more than `limit` bytes; nothing was written.
+        ChecksumMismatch: what came is not what was promised.
+        shared.s3.errors: as `ObjectStore.get` does.
+        OSError: the disk is full or broken.
+    """
+    temporary = target.with_name(f".{target.name[:180]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    stream = await to_thread.run_sync(_create, temporary)
+    try:
+        with stream:
+            async with store.get(uri) as download:
+                info = download.info
+                _check_size(info, limit)
+                tally = _Tally(info, crc64nvme)
+                async for piece in download:
+                    tally.add(piece)
+                    await to_thread.run_sync(stream.write, piece)
+            tally.check()
+            await to_thread.run_sync(_finish, stream, temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    return Fetched(target, info, tally.crc64nvme)
+
+
+async def send_file(
+    store: ObjectStore,
+    uri: S3Uri,
+    path: Path,
+    *,
+    when: When = ALWAYS,
+    options: PutOptions = NO_OPTIONS,
+) -> Stored:
+    """Upload a file as it is now; SourceChanged when it changes meanwhile, else as `put_file`."""
+    try:
+        source = await to_thread.run_sync(open_pinned, str(path))
+    except PinBroken as error:
+        raise SourceChanged(uri, note=f"{str(path)!r}: {error}") from None
+    try:
+        return await store.put_file(uri, source, when=when, options=options)
+    finally:
+        os.close(source.descriptor)
+
+
+class _Tally:
+    """What has come so far."""
+
+    def __init__(self, info: ObjectInfo, promised: str) -> None:
+        self._info = info
+        self._promised = promised
+        self._size = 0
+        self._crc = 0
+        # An MD5 costs more than the download, so it is taken only where nothing else is known.
+        known = promised or info.checksums.crc64nvme
+        wanted = not known and bool(info.checksums.md5)
+        self._md5 = hashlib.md5(usedforsecurity=False) if wanted else None
+
+    @property
+    def crc64nvme(self) -> str:
+        return encode_crc(self._crc)
+
+    def add(self, piece: bytes) -> None:
+        self._size += len(piece)
+        self._crc = int(checksums.crc64nvme(piece, self._crc))
+        if self._md5 is not None:
+            self._md5.update(piece)
+
+    def check(self) -> None:
+        info = self._info
+        if self._size != info.size:
+            raise ChecksumMismatch(info.uri, note=f"{self._size} of {info.size} bytes came")
+        for wanted in (self._promised, info.checksums.crc64nvme):
+            if wanted and wanted != self.crc64nvme:
+                note = f"its CRC64NVME is {self.crc64nvme}, promised was {wanted}"
+                raise ChecksumMismatch(info.uri, note=note)
+        if self._md5 is not None and self._md5.hexdigest() != info.checksums.md5:
+            raise ChecksumMismatch(info.uri, note="its MD5 is not the ETag's")
+
+
+def _check_size(info: ObjectInfo, limit: int) -> None:
+    if info.size > limit:
+        raise TooLarge(info.uri, note=f"it has {info.size} bytes; allowed are {limit}")
+
+
+def _create(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    return os.fdopen(descriptor, "wb")
+
+
+def _finish(stream: BinaryIO, temporary: Path, target: Path) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+    temporary.replace(target)
+    fsync_directory(target.parent)
