@@ -5,6 +5,7 @@ Sub-commands are the entry points of the group `towpath.commands`; each names a 
 only when it is named; its summary is read from its source, without running it.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -179,12 +180,12 @@ def _ended_by(name: str, error: BaseException) -> int:
     leaves = list(_leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return ExitStatus.INTERRUPTED
-    expected = [leaf for leaf in leaves if isinstance(leaf, SuiteError)]
-    if len(expected) == len(leaves):
-        lines = (line for leaf in expected for line in str(leaf).splitlines())
+    statuses = [_status_of(leaf) for leaf in leaves]
+    if None not in statuses:
+        lines = (line for leaf in leaves for line in str(leaf).splitlines())
         prog = f"towpath {name}".rstrip()
         sys.stderr.write("".join(f"{prog}: {line}\n" for line in dict.fromkeys(lines)))
-        return next((leaf.status for leaf in expected if leaf.status), ExitStatus.UNEXPECTED)
+        return next((status for status in statuses if status), ExitStatus.UNEXPECTED)
     if isinstance(error, BrokenPipeError) and _stdout_is_gone():
         _discard_stdout()
         return ExitStatus.DONE
@@ -192,6 +193,14 @@ def _ended_by(name: str, error: BaseException) -> int:
 
     log_crash(name, error)
     return ExitStatus.UNEXPECTED
+
+
+def _status_of(error: BaseException) -> ExitStatus | None:
+    """Return the exit status of what may be expected to end a command; None for a mistake."""
+    if isinstance(error, SuiteError):
+        return error.status
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return ExitStatus.SAFETY_STOP if full else None
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

@@ -11,6 +11,9 @@
         s3.errors.NotFound, BucketMissing, PreconditionFailed, AccessDenied, ...
       s3.errors.OutcomeUnknown   neither: read back before deciding
 
+Those of s3.errors exit 6 where the endpoint or bucket is unreachable or denied, and 3 where the
+credentials are to blame. A full disk is an OSError and exits 7.
+
 A message says what failed with the value in `repr`, then `; ` and what to do.
 """
 
@@ -36,10 +39,23 @@ class SuiteError(Exception):
     """Anything the suite raises on purpose; a command that it ends exits with `status`."""
 
     status: ClassVar[ExitStatus] = ExitStatus.UNEXPECTED
+    survivable: ClassVar[bool] = False
+    """Whether a daemon logs a pass that ended in it and goes on with the next: what is wrong may
+    be mended without touching the daemon."""
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that a service asked us to wait, 0 when it did not."""
+        return 0.0
+
+    def note_attempts(self, attempts: int) -> None:
+        """Remember how often it was tried, where log lines look for it."""
 
 
 class TransientError(SuiteError):
     """It may work when tried again: wait, or leave it for the next pass."""
+
+    survivable = True
 
 
 class PermanentError(SuiteError):

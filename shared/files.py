@@ -11,9 +11,10 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from shared.errors import PermanentError
 
@@ -32,20 +33,52 @@ class OutsideRoot(PermanentError):
 
 def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace the file by one with this content; a crash leaves the old one or the new one."""
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    with open_durably(path, mode=mode, replace=True) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def open_durably(target: Path, *, mode: int = 0o644, replace: bool) -> Iterator[BinaryIO]:
+    """Write a file piece by piece; it gets its name when the block ends well, else nothing is left.
+
+    Without `replace` FileExistsError is raised at the end where something has the name by then.
+    """
+    temporary = target.with_name(
+        f".{_shortened(target.name)}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    )
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             _sync(stream.fileno())
-        temporary.replace(path)
+        if replace:
+            temporary.replace(target)
+        else:
+            _place(temporary, target)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    fsync_directory(path.parent)
+    fsync_directory(target.parent)
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, so that they survive a power cut; existing ones are kept.
+
+    Raises:
+        OSError: one of the names is taken by a file (FileExistsError, NotADirectoryError), or the
+            disk refuses.
+    """
+    missing: list[Path] = []
+    for each in (folder, *folder.parents):
+        if each.is_dir():
+            break
+        missing.append(each)
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        fsync_directory(each.parent)
 
 
 def fsync_directory(folder: Path) -> None:
@@ -74,8 +107,27 @@ def _sync(descriptor: int) -> None:
 def place_without_overwriting(source: Path, target: Path) -> None:
     """Rename within one file system; FileExistsError when something has the target's name.
 
-    A crash in between leaves both names on the same file, never none.
+    What was written into the file is made durable first, whoever wrote it. A crash in between
+    leaves both names on the same file, never none.
     """
+    _sync_content(source)
+    _place(source, target)
+    fsync_directory(target.parent)
+    if source.parent != target.parent:
+        fsync_directory(source.parent)
+
+
+def _sync_content(path: Path) -> None:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _place(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:
@@ -86,9 +138,6 @@ def place_without_overwriting(source: Path, target: Path) -> None:
         _rename_exclusively(source, target)
     else:
         source.unlink()
-    fsync_directory(target.parent)
-    if source.parent != target.parent:
-        fsync_directory(source.parent)
 
 
 def _rename_exclusively(source: Path, target: Path) -> None:
@@ -139,6 +188,13 @@ def contained(root: Path, relative: str) -> Path:
 
 
 _LONGEST_PART = 255
+_LONGEST_STEM = 200
+
+
+def _shortened(name: str) -> str:
+    """Leave room for what makes a temporary name of it; a cut in a character is replaced."""
+    raw = os.fsencode(name)
+    return name if len(raw) <= _LONGEST_STEM else raw[:_LONGEST_STEM].decode(errors="ignore")
 
 
 def _fault(relative: str) -> str:

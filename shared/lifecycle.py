@@ -17,6 +17,7 @@ status how.
 | an exception                                  | closed, the exception goes on       | its own|
 """
 
+import errno
 import os
 import random
 import signal
@@ -30,8 +31,8 @@ import structlog
 from anyio.abc import TaskGroup
 from structlog.typing import FilteringBoundLogger
 
-from shared.errors import ExitStatus, TransientError
-from shared.schedule import LastPass, Pace, next_pass_due
+from shared.errors import ExitStatus, SuiteError
+from shared.schedule import LastPass, Pace, back_off_seconds, next_pass_due
 from shared.systemd import Notifier
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -42,6 +43,7 @@ costs nothing but repeated work: every step can be repeated."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _BEATS_PER_TIMEOUT = 4
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class PassReport(Protocol):
@@ -62,26 +64,32 @@ class Service(Protocol):
         """Work until `control.stopping`; then take nothing new, finish, return."""
 
     async def run_once(self) -> PassReport:
-        """Do one pass."""
+        """Do one pass.
+
+        It is given no `Control`: keep the one that the service was opened with, and look at
+        `stopping` between two items, or a signal has no effect before the grace ends.
+        """
 
 
 @dataclass(slots=True)
 class Pulse:
     """Decides whether the working loop is alive enough to feed the watchdog. Pure.
 
-    | since the last beat                     | beat |
-    |-----------------------------------------|------|
-    | the loop reported progress              | yes  |
-    | it waits, as it said, and not too long  | yes  |
-    | neither                                 | no   |
+    | since the last beat                            | beat |
+    |------------------------------------------------|------|
+    | the loop reported progress                     | yes  |
+    | tasks wait, as they said, and none too long    | yes  |
+    | one of them waits longer than it said          | no   |
+    | nobody waits                                   | no   |
     """
 
     progressed: bool = False
-    waiting_until: float | None = None
+    waits: list[float] = field(default_factory=list)
+    """Until when each declared wait may last: one entry a task that waits."""
 
     def beat(self, now: float) -> bool:
         """Return whether to feed the watchdog now; progress counts for one beat."""
-        alive = self.progressed or (self.waiting_until is not None and now <= self.waiting_until)
+        alive = self.progressed or (bool(self.waits) and now <= min(self.waits))
         self.progressed = False
         return alive
 
@@ -97,6 +105,11 @@ class Control:
     """Set by SIGHUP and then replaced by a new event: await `control.reload.wait()` each time."""
     pulse: Pulse = field(default_factory=Pulse)
     is_ready: bool = False
+    failures: int = 0
+    """Passes of `run_passes` that have failed in a row."""
+    trouble: str = ""
+    """Why the last pass failed; empty after a good one."""
+    _woken: anyio.Event = field(default_factory=anyio.Event)
 
     def ready(self) -> None:
         """Say that start-up checks have run and resources are open; `run_service` calls it."""
@@ -116,25 +129,53 @@ class Control:
 
     @contextmanager
     def waiting(self, limit_seconds: float) -> Iterator[None]:
-        """Declare that the loop waits for something, and for how long at most."""
-        outer = self.pulse.waiting_until
-        self.pulse.waiting_until = anyio.current_time() + limit_seconds
+        """Declare that a task waits for something, and for how long at most.
+
+        Any number of tasks may; one that waits longer than it said is what the watchdog is for.
+        """
+        until = anyio.current_time() + limit_seconds
+        self.pulse.waits.append(until)
         try:
             yield
         finally:
-            self.pulse.waiting_until = outer
+            self.pulse.waits.remove(until)
             self.progress()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait until stopping, at most so long; tell whether it is stopping."""
+        """Wait until stopping or woken, at most so long; tell whether it is stopping."""
+        with self.waiting(seconds), anyio.move_on_after(seconds):
+            await self._stopping_or_woken()
+        if self._woken.is_set():
+            self._woken = anyio.Event()
+        return self.stopping.is_set()
+
+    async def rest(self, seconds: float) -> bool:
+        """Wait until stopping, at most so long, whoever calls; tell whether it is stopping."""
         with self.waiting(seconds), anyio.move_on_after(seconds):
             await self.stopping.wait()
         return self.stopping.is_set()
 
+    def wake(self) -> None:
+        """End every `wait` now, or the next one if nobody waits: there is something to do."""
+        self._woken.set()
+
     def ask_to_reload(self) -> None:
-        """Wake whoever waits for `reload`."""
+        """Wake whoever waits for `reload`, or for the next pass."""
         self.reload.set()
         self.reload = anyio.Event()
+        self.wake()
+
+    async def _stopping_or_woken(self) -> None:
+        woken = self._woken
+
+        async def end_with(tasks: TaskGroup) -> None:
+            await self.stopping.wait()
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_with, tasks)
+            await woken.wait()
+            tasks.cancel_scope.cancel()
 
 
 OpenService = Callable[[Control], AbstractAsyncContextManager[Service]]
@@ -178,22 +219,53 @@ async def run_passes(
     *,
     chance: Callable[[], float] = random.random,
 ) -> None:
-    """Run one pass after the other until stopping; a pass that fails for now slows the rhythm."""
+    """Run one pass after the other until stopping; `control.wake` brings the next one forward.
+
+    | a pass ends in                                   | then                                   |
+    |--------------------------------------------------|----------------------------------------|
+    | its report                                       | the next one is due in rhythm          |
+    | a survivable error, a full disk, a group of such | `pass_failed`; the next after back-off |
+    | anything else                                    | raised: the end of the daemon          |
+
+    Waking does not cut a back-off short, or events would hammer a service that is down.
+    """
     last: LastPass | None = None
-    failures = 0
-    while True:
-        now = anyio.current_time()
-        due = next_pass_due(last, pace, now=now, chance=chance())
-        if await control.wait(due - now):
-            return
+    while not await _turn_has_come(control, last, pace, chance()):
         started_at = anyio.current_time()
         try:
             log_pass(await run_once(), seconds=anyio.current_time() - started_at)
-            failures = 0
-        except TransientError as error:
-            failures += 1
-            log.warning("pass_failed", reason=str(error), failures=failures)
-        last = LastPass(started_at, anyio.current_time(), failures)
+            control.failures, control.trouble = 0, ""
+        except (SuiteError, OSError, ExceptionGroup) as error:
+            reasons = _survivable_reasons(error)
+            if not reasons:
+                raise
+            control.failures += 1
+            control.trouble = "; ".join(dict.fromkeys(reasons))
+            log.warning("pass_failed", reason=control.trouble, failures=control.failures)
+        last = LastPass(started_at, anyio.current_time(), control.failures)
+
+
+async def _turn_has_come(
+    control: Control, last: LastPass | None, pace: Pace, chance: float
+) -> bool:
+    """Wait for the next pass; tell whether the daemon is stopping instead."""
+    now = anyio.current_time()
+    due = next_pass_due(last, pace, now=now, chance=chance)
+    if last is not None and last.failures:
+        earliest = last.ended_at + back_off_seconds(last.failures, pace, chance=chance)
+        if await control.rest(max(0.0, earliest - now)):
+            return True
+    return await control.wait(max(0.0, due - anyio.current_time()))
+
+
+def _survivable_reasons(error: BaseException) -> list[str]:
+    """Return what is wrong, one text a cause; nothing when a daemon must not go on."""
+    if isinstance(error, BaseExceptionGroup):
+        found = [_survivable_reasons(inner) for inner in error.exceptions]
+        return [reason for reasons in found for reason in reasons] if all(found) else []
+    full = isinstance(error, OSError) and error.errno in _DISK_FULL
+    survivable = isinstance(error, SuiteError) and error.survivable
+    return [str(error)] if full or survivable else []
 
 
 def log_pass(report: PassReport, *, seconds: float) -> None:

@@ -15,13 +15,12 @@ The slot bounds what is in flight: a retry that waits has given its slot back.
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
 
 from shared.errors import PermanentError, SuiteError, TransientError
-from shared.s3.errors import ObjectError
 
 Result = TypeVar("Result")
 
@@ -72,7 +71,7 @@ class RetryPolicy:
             return GiveUp("not worth another try")
         if attempt >= self.attempts:
             return GiveUp(f"all {self.attempts} attempts failed")
-        asked = error.answer.retry_after if isinstance(error, ObjectError) else 0.0
+        asked = error.retry_after
         if asked > self.ceiling_seconds:
             return GiveUp(f"asked to wait {asked:g} s, more than {self.ceiling_seconds:g} s")
         doubled = self.base_seconds * 2.0 ** min(attempt - 1, _DOUBLINGS_MAX)
@@ -139,7 +138,8 @@ async def retrying(
     under way is not cut off, since only the call knows what its own end would leave behind.
 
     Raises:
-        SuiteError: the last error; its `answer.attempts`, or else a note, says how many were made.
+        SuiteError: the last error; it was told how many attempts were made, and a note says why
+            there were no more.
     """
     began = clock()
     attempt = 1
@@ -165,7 +165,6 @@ async def retrying(
 
 def _note(error: SuiteError, attempts: int, reason: str) -> None:
     """Write the number of attempts where log lines look for it."""
-    if isinstance(error, ObjectError):
-        error.answer = replace(error.answer, attempts=attempts)
+    error.note_attempts(attempts)
     if attempts > 1:
         error.add_note(f"gave up after {attempts} attempts: {reason}")

@@ -266,7 +266,10 @@ class FileJobs:
             options = PutOptions(
                 content_type=kind, storage_class=options.storage_class, acl=options.acl
             )
-        stored = await self._store.put_file(found.uri, source, when=action.when, options=options)
+        # Without a precondition to rely on, a look beforehand is better than leaving files here.
+        stored = await self._store.put_file(
+            found.uri, source, when=action.when, options=options, emulate=True
+        )
         return _Delivery(source.identity, Ending.UPLOADED, stored.evidence, action.replaces)
 
     async def _ask(self, uri: S3Uri) -> ObjectInfo | Remote:

@@ -1,8 +1,8 @@
 """AWS clients, opened once per region and closed together; nothing else creates one.
 
-Retries are switched off in the SDK: `shared.retry` is the one place that tries again. The checksum
-that botocore would append as a trailer is switched off too: the S3 engine sends its own as a
-header, which stores other than AWS understand as well.
+Retries are switched off in the SDK and below it: `shared.retry` is the one place that tries again.
+The checksum that botocore would append as a trailer is switched off too: the S3 engine sends its
+own as a header, which stores other than AWS understand as well.
 """
 
 import time
@@ -13,14 +13,17 @@ from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import aiohttp
 import anyio
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentialResolver, AioInstanceMetadataProvider
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from aiobotocore.utils import AioInstanceMetadataFetcher
 from botocore.loaders import Loader, create_loader
 
 from shared.aws.errors import SDK_ERRORS, translate
+from shared.errors import PermanentError
 from shared.s3.uri import S3Uri
 
 _USER_AGENT = "towpath"
@@ -30,6 +33,7 @@ _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 _METADATA_SECONDS = 2.0
 _RENEW_SECONDS = 60.0
+_RESENDING = "_retry_connection"
 
 
 class ServiceClient(Protocol):
@@ -119,6 +123,7 @@ class ClientPool:
             tcp_keepalive=True,
             user_agent=_USER_AGENT,
             s3=self._s3_settings(),
+            http_session_cls=OneSend,
         )
         context: AbstractAsyncContextManager[ServiceClient] = self._session.create_client(
             service,
@@ -141,9 +146,37 @@ class ClientPool:
         return {"addressing_style": "path", "payload_signing_enabled": not safe}
 
 
+class OneSend(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore ships no types
+    """Sends every request once.
+
+    aiohttp counts PUT and DELETE as idempotent and sends one again when its connection breaks. With
+    a precondition it is not: where the first request was carried out and its answer lost, the
+    second is refused, and our own object looks like somebody else's.
+    """
+
+    async def _get_session(self, proxy_url: str | None) -> aiohttp.ClientSession:
+        session: aiohttp.ClientSession = await super()._get_session(proxy_url)
+        setattr(session, _RESENDING, False)
+        return session
+
+
+def require_one_send() -> None:
+    """Make sure that aiohttp can be told not to send again: there is no public way.
+
+    Raises:
+        PermanentError: it cannot; lost answers would be misread.
+    """
+    if _RESENDING not in aiohttp.ClientSession.ATTRS:
+        raise PermanentError(
+            f"aiohttp {aiohttp.__version__!r} has no {_RESENDING!r} and would repeat writes by "
+            "itself; install the version that the requirements pin"
+        )
+
+
 @asynccontextmanager
 async def open_clients(settings: ClientSettings) -> AsyncIterator[ClientPool]:
     """Open a pool of clients for the length of a block."""
+    require_one_send()
     pool = ClientPool(settings)
     try:
         yield pool

@@ -6,6 +6,7 @@
 | untrusted certificate                         | CertificateInvalid | CertificateInvalid |
 | reset, half an answer, read time-out          | Unreachable        | OutcomeUnknown     |
 | credentials cannot be loaded or refreshed     | CredentialsExpired | CredentialsExpired |
+| a body that is not what its checksum says     | ChecksumMismatch   |                    |
 | an answer with a code                         | by the code, else by the status         ||
 """
 
@@ -21,8 +22,9 @@ from shared.s3 import errors
 from shared.s3.errors import Answer, ObjectError
 from shared.s3.uri import S3Uri
 
-SDK_ERRORS = (sdk.BotoCoreError, sdk.ClientError)
-"""Everything aiobotocore raises on its own account."""
+SDK_ERRORS = (sdk.BotoCoreError, sdk.ClientError, aiohttp.ClientError)
+"""Everything aiobotocore raises on its own account, and what it lets through of aiohttp's: a body
+that ends too early is a `ClientPayloadError` while it is read."""
 
 _BY_CODE: Mapping[str, type[ObjectError]] = {
     "NoSuchBucket": errors.BucketMissing,
@@ -97,6 +99,8 @@ def translate(error: Exception, uri: S3Uri, *, writing: bool, attempts: int = 1)
     answer = Answer(code=type(error).__name__, message=_one_line(error), attempts=attempts)
     if isinstance(error, _CREDENTIAL_ERRORS):
         return errors.CredentialsExpired(uri, answer)
+    if isinstance(error, sdk.FlexibleChecksumError):
+        return errors.ChecksumMismatch(uri, answer)
     if isinstance(error, sdk.SSLError):
         untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
         kind = errors.CertificateInvalid if untrusted else errors.Unreachable

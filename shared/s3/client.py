@@ -6,8 +6,8 @@ not known is read back before anything else is decided.
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,28 +17,20 @@ from shared.aws.body import PartBuffer
 from shared.aws.clients import ClientPool
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.retry import RetryBudget, RetryPolicy
-from shared.s3.errors import (
-    Answer,
-    NotFound,
-    PreconditionFailed,
-    SourceChanged,
-    Unreachable,
-    Unsupported,
-)
+from shared.s3.adapting import Adapter
+from shared.s3.deadlines import within
+from shared.s3.errors import NotFound, SourceChanged, Unreachable
 from shared.s3.limits import ByteBudget
 from shared.s3.multipart import Buffers, Job, MultipartPut
-from shared.s3.pinned import PinBroken, crc64nvme, read_whole
+from shared.s3.pinned import Piece, PinBroken, crc64nvme, read_whole
 from shared.s3.requests import Request, Requests
 from shared.s3.store import (
-    ABSENT,
     ALWAYS,
     NO_OPTIONS,
     Capabilities,
     Checksums,
     DeleteFailure,
     Download,
-    Evidence,
-    Matches,
     ObjectInfo,
     OpenUpload,
     Page,
@@ -50,19 +42,19 @@ from shared.s3.store import (
     When,
 )
 from shared.s3.uri import S3Uri
-from shared.s3.verified import Sent, VerifiedWrite, find_object
+from shared.s3.verified import Sent, VerifiedWrite
 from shared.s3.wire import (
     encode_crc,
+    match_parameters,
     option_parameters,
     read_etag,
     read_info,
-    span_parameters,
+    read_parameters,
     when_parameters,
 )
 
 _CHUNK = 1024 * 1024
 _DELETES_A_REQUEST = 1000
-_NOT_IMPLEMENTED = 501
 _MEMORY_BYTES = 32 * 1024 * 1024
 
 
@@ -83,13 +75,14 @@ class EngineSettings:
 
 
 class S3Client:
-    """An `ObjectStore` on an open pool of clients; the pool stays its owner's to close."""
+    """An `ObjectStore` on an open pool of clients; the pool stays its owner's to close.
+
+    Without a journal nobody can sweep the parts that a killed process leaves behind, and they cost
+    money: None is for a store that sends no large files.
+    """
 
     def __init__(
-        self,
-        clients: ClientPool,
-        settings: EngineSettings = EngineSettings(),
-        journal: UploadJournal | None = None,
+        self, clients: ClientPool, settings: EngineSettings, journal: UploadJournal | None
     ) -> None:
         self._settings = settings
         self._requests = Requests(
@@ -101,6 +94,7 @@ class S3Client:
         )
         self._memory = ByteBudget(settings.memory_bytes)
         self._multipart = MultipartPut(self._requests, Buffers(self._memory), journal)
+        self._adapter = Adapter(self._requests)
 
     async def put(
         self,
@@ -110,23 +104,21 @@ class S3Client:
         when: When = ALWAYS,
         options: PutOptions = NO_OPTIONS,
         deadline: float | None = None,
+        emulate: bool = False,
     ) -> Stored:
         """Store `body` under the key, or raise with nothing partial visible."""
-        crc = await to_thread.run_sync(crc64nvme, body) if len(body) > _CHUNK else crc64nvme(body)
-        buffer = PartBuffer(body)
-        return await self._adapting(
-            uri,
-            when,
-            lambda checked, allowed: self._put_bytes(
+        large = len(body) > _CHUNK
+        with within(deadline, uri, writing=True):
+            crc = await to_thread.run_sync(crc64nvme, body) if large else crc64nvme(body)
+            piece = Piece(PartBuffer(body), crc)
+            return await self._adapter.write(
                 uri,
-                buffer,
-                crc,
-                when=allowed,
-                options=options,
-                checksums=checked,
-                deadline=deadline,
-            ),
-        )
+                when,
+                lambda checked, allowed: self._put_piece(
+                    uri, piece, when=allowed, options=options, checksums=checked, deadline=deadline
+                ),
+                emulate=emulate,
+            )
 
     async def put_file(
         self,
@@ -136,40 +128,40 @@ class S3Client:
         when: When = ALWAYS,
         options: PutOptions = NO_OPTIONS,
         deadline: float | None = None,
+        emulate: bool = False,
     ) -> Stored:
         """Store exactly the pinned bytes; SourceChanged if the file is another one by now."""
-        size = source.identity.size
-        if size >= self._settings.multipart_threshold:
-            return await self._adapting(
-                uri,
-                when,
-                lambda checked, allowed: self._multipart.run(
-                    Job(uri, source, allowed, options, checked, deadline)
-                ),
-            )
-        async with self._memory.reserve(size):
-            try:
-                piece = await to_thread.run_sync(read_whole, source, PartBuffer(size))
-            except PinBroken as error:
-                raise SourceChanged(uri, note=str(error)) from error
-            return await self._adapting(
-                uri,
-                when,
-                lambda checked, allowed: self._put_bytes(
+        with within(deadline, uri, writing=True):
+            if source.identity.size >= self._settings.multipart_threshold:
+                return await self._adapter.write(
                     uri,
-                    piece.body,
-                    piece.crc,
-                    when=allowed,
-                    options=options,
-                    checksums=checked,
-                    deadline=deadline,
-                ),
-            )
+                    when,
+                    lambda checked, allowed: self._multipart.run(
+                        Job(uri, source, allowed, options, checked, deadline)
+                    ),
+                    emulate=emulate,
+                    in_parts=True,
+                )
+            async with self._read(uri, source) as piece:
+                return await self._adapter.write(
+                    uri,
+                    when,
+                    lambda checked, allowed: self._put_piece(
+                        uri,
+                        piece,
+                        when=allowed,
+                        options=options,
+                        checksums=checked,
+                        deadline=deadline,
+                    ),
+                    emulate=emulate,
+                )
 
     async def head(self, uri: S3Uri, *, deadline: float | None = None) -> ObjectInfo:
         """Describe the object with its full-object checksums; raises NotFound."""
         request = Request("head_object", uri, {"ChecksumMode": "ENABLED"})
-        return read_info(uri, await self._requests.send(request, deadline=deadline))
+        with within(deadline, uri, writing=False):
+            return read_info(uri, await self._requests.send(request, deadline=deadline))
 
     @asynccontextmanager
     async def get(
@@ -181,13 +173,14 @@ class S3Client:
         deadline: float | None = None,
     ) -> AsyncIterator[Download]:
         """Open the object's bytes for reading; raises NotFound."""
-        request = Request("get_object", uri, span_parameters(span, if_match))
-        answer = await self._requests.send(request, deadline=deadline)
+        request = Request("get_object", uri, read_parameters(span, if_match))
+        with within(deadline, uri, writing=False):
+            answer = await self._requests.send(request, deadline=deadline)
         async with answer["Body"] as body:
             yield _Body(read_info(uri, answer), body)
 
     async def pages(
-        self, prefix: S3Uri, *, after: str = "", delimiter: str = ""
+        self, prefix: S3Uri, *, after: str = "", delimiter: str = "", deadline: float | None = None
     ) -> AsyncIterator[Page]:
         """List the objects below `prefix.key` in key order, beginning behind the key `after`."""
         parameters: dict[str, object] = {"Prefix": prefix.key}
@@ -198,47 +191,53 @@ class S3Client:
         more = True
         while more:
             request = Request("list_objects_v2", prefix, dict(parameters), on_bucket=True)
-            answer = await self._requests.send(request)
+            with within(deadline, prefix, writing=False):
+                answer = await self._requests.send(request, deadline=deadline)
             yield _read_page(prefix.bucket, answer)
             more = bool(answer.get("IsTruncated"))
             parameters["ContinuationToken"] = str(answer.get("NextContinuationToken", ""))
 
-    async def delete(self, uri: S3Uri, *, if_match: str | None = None) -> None:
+    async def delete(
+        self, uri: S3Uri, *, if_match: str | None = None, deadline: float | None = None
+    ) -> None:
         """Remove the object; deleting what is not there succeeds."""
-        parameters = span_parameters(None, if_match)
-        try:
-            await self._requests.send(Request("delete_object", uri, parameters))
-        except NotFound:
-            return
+        request = Request("delete_object", uri, match_parameters(if_match))
+        with within(deadline, uri, writing=True), suppress(NotFound):
+            await self._requests.send(request, deadline=deadline)
 
-    async def delete_many(self, bucket: str, keys: Sequence[str]) -> Sequence[DeleteFailure]:
+    async def delete_many(
+        self, bucket: str, keys: Sequence[str], *, deadline: float | None = None
+    ) -> Sequence[DeleteFailure]:
         """Remove any number of keys, a thousand a request, and return those that were refused."""
         failures: list[DeleteFailure] = []
-        for start in range(0, len(keys), _DELETES_A_REQUEST):
-            chosen = [{"Key": key} for key in keys[start : start + _DELETES_A_REQUEST]]
-            parameters = {"Delete": {"Objects": chosen, "Quiet": True}}
-            request = Request("delete_objects", S3Uri(bucket), parameters, on_bucket=True)
-            answer = await self._requests.send(request)
-            failures += [
-                DeleteFailure(str(e.get("Key")), str(e.get("Code")), str(e.get("Message")))
-                for e in answer.get("Errors", ())
-            ]
+        where = S3Uri(bucket)
+        with within(deadline, where, writing=True):
+            for start in range(0, len(keys), _DELETES_A_REQUEST):
+                chosen = [{"Key": key} for key in keys[start : start + _DELETES_A_REQUEST]]
+                parameters = {"Delete": {"Objects": chosen, "Quiet": True}}
+                request = Request("delete_objects", where, parameters, on_bucket=True)
+                answer = await self._requests.send(request, deadline=deadline)
+                failures += [
+                    DeleteFailure(str(e.get("Key")), str(e.get("Code")), str(e.get("Message")))
+                    for e in answer.get("Errors", ())
+                ]
         return failures
 
-    async def copy(self, source: S3Uri, target: S3Uri, *, when: When = ALWAYS) -> Stored:
+    async def copy(
+        self, source: S3Uri, target: S3Uri, *, when: When = ALWAYS, deadline: float | None = None
+    ) -> Stored:
         """Copy within S3, without the bytes passing here (at most 5 GiB)."""
         parameters = {
             "CopySource": {"Bucket": source.bucket, "Key": source.key},
             **when_parameters(when),
         }
-        # Copying again gives the same object, so an unknown outcome is simply tried again.
-        answer = await self._requests.send(Request("copy_object", target, parameters))
-        held = await self.head(target)
-        if held.etag != read_etag(answer.get("CopyObjectResult", {})):
-            raise PreconditionFailed(target, note="another writer replaced the copy at once")
-        return Stored(
-            target, held.size, held.etag, Evidence.READ_BACK, held.checksums, held.version
-        )
+        request = Request("copy_object", target, parameters, writing=True)
+        with within(deadline, target, writing=True):
+            # Looked at first, so that our own copy is recognised when its answer was lost.
+            held = await self.head(source, deadline=deadline)
+            known = held.checksums
+            sent = Sent(target, held.size, known.crc64nvme, lambda: known.md5)
+            return await VerifiedWrite(self._requests, request, sent).run(deadline=deadline)
 
     async def open_uploads(self, prefix: S3Uri) -> AsyncIterator[OpenUpload]:
         """List the multipart uploads that are neither completed nor aborted."""
@@ -254,9 +253,10 @@ class S3Client:
             parameters["KeyMarker"] = str(answer.get("NextKeyMarker", ""))
             parameters["UploadIdMarker"] = str(answer.get("NextUploadIdMarker", ""))
 
-    async def abort(self, upload: OpenUpload) -> None:
+    async def abort(self, upload: OpenUpload, *, deadline: float | None = None) -> None:
         """End a multipart upload and free its parts; one that is gone already succeeds."""
-        await self._multipart.abort(upload)
+        with within(deadline, upload.uri, writing=True):
+            await self._multipart.abort(upload)
 
     async def capabilities(self, bucket: str) -> Capabilities:
         """Say what the bucket can do, as far as its answers have shown; raises BucketMissing."""
@@ -265,44 +265,21 @@ class S3Client:
     async def aclose(self) -> None:
         """Nothing to close: the connections belong to the pool."""
 
-    async def _adapting(
-        self, uri: S3Uri, when: When, write: Callable[[bool, When], Awaitable[Stored]]
-    ) -> Stored:
-        """Write with all the bucket is known to take; drop what it refuses, one thing at a time.
-
-        First the checksum header (an MD5 then takes its place), then the precondition (a HEAD
-        then takes its place, which another writer can slip past).
-        """
-        while True:
-            known = await self._requests.capabilities(uri.bucket)
-            allowed = when
-            if known.conditional_put is False:
-                await self._check(uri, when)
-                allowed = ALWAYS
+    @asynccontextmanager
+    async def _read(self, uri: S3Uri, source: PinnedFile) -> AsyncIterator[Piece]:
+        """Hold a whole file in memory."""
+        size = source.identity.size
+        async with self._memory.reserve(size):
             try:
-                return await write(known.checksums is not False, allowed)
-            except Unsupported as error:
-                unknown = error.answer.status == _NOT_IMPLEMENTED
-                blamed = unknown or "checksum" in error.answer.message.lower()
-                if known.checksums is not False and blamed:
-                    self._requests.learn(uri.bucket, replace(known, checksums=False))
-                elif allowed is not ALWAYS and unknown:
-                    self._requests.learn(uri.bucket, replace(known, conditional_put=False))
-                else:
-                    raise
+                piece = await to_thread.run_sync(read_whole, source, PartBuffer(size))
+            except PinBroken as error:
+                raise SourceChanged(uri, note=str(error)) from error
+            yield piece
 
-    async def _check(self, uri: S3Uri, when: When) -> None:
-        held = await find_object(self._requests, uri)
-        absent_fails = when is ABSENT and held is not None
-        match_fails = isinstance(when, Matches) and (held is None or held.etag != when.etag)
-        if absent_fails or match_fails:
-            raise PreconditionFailed(uri, Answer(code="PreconditionFailed"))
-
-    async def _put_bytes(
+    async def _put_piece(
         self,
         uri: S3Uri,
-        body: bytes | bytearray,
-        crc: int,
+        piece: Piece,
         *,
         when: When,
         options: PutOptions,
@@ -310,23 +287,24 @@ class S3Client:
         deadline: float | None,
     ) -> Stored:
         def digest() -> bytes:
-            return hashlib.md5(body, usedforsecurity=False).digest()
+            return hashlib.md5(piece.body, usedforsecurity=False).digest()
 
+        crc = encode_crc(piece.crc)
         proof = (
-            {"ChecksumCRC64NVME": encode_crc(crc)}
+            {"ChecksumCRC64NVME": crc}
             if checksums
             else {"ContentMD5": base64.b64encode(digest()).decode()}
         )
         parameters: Mapping[str, object] = {
-            "Body": body,
+            "Body": piece.body,
             **proof,
             **when_parameters(when),
             **option_parameters(options),
         }
-        request = Request("put_object", uri, parameters, writing=True, size=len(body))
-        sent = Sent(uri, len(body), encode_crc(crc), lambda: digest().hex())
-        write = VerifiedWrite(self._requests, request, sent)
-        return await self._requests.repeat(write.attempt, deadline=deadline)
+        size = len(piece.body)
+        request = Request("put_object", uri, parameters, writing=True, size=size)
+        sent = Sent(uri, size, crc, lambda: digest().hex())
+        return await VerifiedWrite(self._requests, request, sent).run(deadline=deadline)
 
 
 class _Body:

@@ -13,11 +13,15 @@
 
 Every one carries the URI, the service's code, the HTTP status, the request id and the number of
 attempts that were made, so that a log line needs nothing else.
+
+A command that ends in one exits with 6 (unreachable, denied, no such bucket), 3 (credentials) or 1.
+A daemon outlives every transient one, OutcomeUnknown, AccessDenied and BucketMissing: a policy or
+a bucket is mended from outside.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shared.errors import PermanentError, SuiteError, TransientError
+from shared.errors import ExitStatus, PermanentError, SuiteError, TransientError
 from shared.s3.uri import S3Uri
 
 
@@ -48,17 +52,32 @@ class ObjectError(SuiteError):
         """The service's own error code, or the name of this class when there was no answer."""
         return self.answer.code or type(self).__name__
 
+    @property
+    def retry_after(self) -> float:
+        """Seconds that the service asked us to wait, 0 when it did not."""
+        return self.answer.retry_after
+
+    def note_attempts(self, attempts: int) -> None:
+        """Remember how often it was tried."""
+        self.answer = replace(self.answer, attempts=attempts)
+
 
 class Throttled(ObjectError, TransientError):
     """The service asked us to slow down."""
 
+    status = ExitStatus.UNREACHABLE
+
 
 class Unreachable(ObjectError, TransientError):
-    """No connection could be made; the request was not sent."""
+    """No connection, or no whole answer to a request that may be repeated at will."""
+
+    status = ExitStatus.UNREACHABLE
 
 
 class ServerError(ObjectError, TransientError):
     """The service failed (5xx) and says so."""
+
+    status = ExitStatus.UNREACHABLE
 
 
 class Conflict(ObjectError, TransientError):
@@ -67,6 +86,8 @@ class Conflict(ObjectError, TransientError):
 
 class CredentialsExpired(ObjectError, TransientError):
     """The token is too old; a refreshed one may do."""
+
+    status = ExitStatus.CREDENTIALS
 
 
 class ChecksumMismatch(ObjectError, TransientError):
@@ -80,6 +101,9 @@ class NotFound(ObjectError, PermanentError):
 class BucketMissing(ObjectError, PermanentError):
     """There is no such bucket."""
 
+    status = ExitStatus.UNREACHABLE
+    survivable = True
+
 
 class PreconditionFailed(ObjectError, PermanentError):
     """The object is not in the state that the request required (412)."""
@@ -87,6 +111,9 @@ class PreconditionFailed(ObjectError, PermanentError):
 
 class AccessDenied(ObjectError, PermanentError):
     """We are known and not allowed."""
+
+    status = ExitStatus.UNREACHABLE
+    survivable = True
 
 
 class InvalidKey(ObjectError, PermanentError):
@@ -108,6 +135,11 @@ class SourceChanged(ObjectError, PermanentError):
 class CertificateInvalid(ObjectError, PermanentError):
     """The endpoint's certificate is not trusted."""
 
+    status = ExitStatus.UNREACHABLE
+
 
 class OutcomeUnknown(ObjectError):
     """Sent, and no whole answer came: it may have been carried out. Read back."""
+
+    status = ExitStatus.UNREACHABLE
+    survivable = True

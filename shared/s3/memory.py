@@ -5,8 +5,9 @@ put in where the network would cause them: before a request is carried out, and 
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -14,10 +15,11 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from shared.s3.deadlines import within
 from shared.s3.errors import (
     ChecksumMismatch,
     ObjectError,
-    OutcomeUnknown,
+    PreconditionFailed,
     SourceChanged,
     Unreachable,
 )
@@ -111,6 +113,8 @@ class MemoryStore(ObjectStore):
         self._threshold = threshold
         self._part_size = part_size
         self._closed = False
+        self._honouring: set[tuple[str, Verb]] = set()
+        """Buckets that have refused a write under a precondition, and which kind of write."""
 
     async def put(
         self,
@@ -120,10 +124,12 @@ class MemoryStore(ObjectStore):
         when: When = ALWAYS,
         options: PutOptions = NO_OPTIONS,
         deadline: float | None = None,
+        emulate: bool = False,
     ) -> Stored:
         """Store `body` under the key, or raise with nothing visible."""
-        with _within(deadline, OutcomeUnknown(uri, note="no answer before the deadline")):
-            return await self._put(uri, Piece(body, crc64nvme(body)), when, options)
+        with within(deadline, uri, writing=True):
+            piece = Piece(body, crc64nvme(body))
+            return await self._put(uri, piece, when, options, emulate=emulate)
 
     async def put_file(
         self,
@@ -133,23 +139,24 @@ class MemoryStore(ObjectStore):
         when: When = ALWAYS,
         options: PutOptions = NO_OPTIONS,
         deadline: float | None = None,
+        emulate: bool = False,
     ) -> Stored:
         """Store exactly the bytes of the pinned file, else raise SourceChanged.
 
         Raises:
             OSError: the disk failed.
         """
-        with _within(deadline, OutcomeUnknown(uri, note="no answer before the deadline")):
+        with within(deadline, uri, writing=True):
             if source.identity.size >= self._threshold:
-                return await self._put_parts(uri, source, when, options)
+                return await self._put_parts(uri, source, when, options, emulate=emulate)
             piece = await _from_file(
                 uri, partial(read_whole, source, bytearray(source.identity.size))
             )
-            return await self._put(uri, piece, when, options)
+            return await self._put(uri, piece, when, options, emulate=emulate)
 
     async def head(self, uri: S3Uri, *, deadline: float | None = None) -> ObjectInfo:
         """Describe the object; raises NotFound."""
-        with _within(deadline, Unreachable(uri, note="no answer before the deadline")):
+        with within(deadline, uri, writing=False):
             return await self._ask(Verb.HEAD, uri, partial(self._buckets.head, uri))
 
     @asynccontextmanager
@@ -162,44 +169,51 @@ class MemoryStore(ObjectStore):
         deadline: float | None = None,
     ) -> AsyncIterator[Download]:
         """Open the object's bytes for reading; raises NotFound."""
-        with _within(deadline, Unreachable(uri, note="no answer before the deadline")):
+        with within(deadline, uri, writing=False):
             info, body = await self._ask(
                 Verb.GET, uri, partial(self._buckets.get, uri, span, if_match)
             )
-            yield MemoryDownload(info, body)
+        yield MemoryDownload(info, body)
 
     async def pages(
-        self, prefix: S3Uri, *, after: str = "", delimiter: str = ""
+        self, prefix: S3Uri, *, after: str = "", delimiter: str = "", deadline: float | None = None
     ) -> AsyncIterator[Page]:
         """List the objects below the prefix in key order, beginning behind the key `after`."""
         more = True
         while more:
-            page, after = await self._ask(
-                Verb.LIST, prefix, partial(self._buckets.page, prefix, after, delimiter)
-            )
+            request = partial(self._buckets.page, prefix, after, delimiter)
+            with within(deadline, prefix, writing=False):
+                page, after = await self._ask(Verb.LIST, prefix, request)
             more = bool(after)
             yield page
 
-    async def delete(self, uri: S3Uri, *, if_match: str | None = None) -> None:
+    async def delete(
+        self, uri: S3Uri, *, if_match: str | None = None, deadline: float | None = None
+    ) -> None:
         """Remove the object; deleting what is not there succeeds."""
-        await self._change(Verb.DELETE, uri, partial(self._buckets.delete, uri, if_match))
+        with within(deadline, uri, writing=True):
+            await self._change(Verb.DELETE, uri, partial(self._buckets.delete, uri, if_match))
 
-    async def delete_many(self, bucket: str, keys: Sequence[str]) -> Sequence[DeleteFailure]:
+    async def delete_many(
+        self, bucket: str, keys: Sequence[str], *, deadline: float | None = None
+    ) -> Sequence[DeleteFailure]:
         """Remove any number of keys, a thousand a request; memory refuses none of them."""
-        for start in range(0, len(keys), _BULK_KEYS):
-            batch = list(keys[start : start + _BULK_KEYS])
-            await self._change(
-                Verb.DELETE_MANY,
-                S3Uri(bucket),
-                partial(self._buckets.delete_many, bucket, batch),
-            )
+        where = S3Uri(bucket)
+        with within(deadline, where, writing=True):
+            for start in range(0, len(keys), _BULK_KEYS):
+                batch = list(keys[start : start + _BULK_KEYS])
+                request = partial(self._buckets.delete_many, bucket, batch)
+                await self._change(Verb.DELETE_MANY, where, request)
         return []
 
-    async def copy(self, source: S3Uri, target: S3Uri, *, when: When = ALWAYS) -> Stored:
+    async def copy(
+        self, source: S3Uri, target: S3Uri, *, when: When = ALWAYS, deadline: float | None = None
+    ) -> Stored:
         """Copy within memory."""
-        info = await self._change(
-            Verb.COPY, target, partial(self._buckets.copy, source, target, when)
-        )
+        with within(deadline, target, writing=True):
+            info = await self._change(
+                Verb.COPY, target, partial(self._buckets.copy, source, target, when)
+            )
         evidence = Evidence.ANSWERED if info.checksums.crc64nvme else Evidence.SIZE
         return Stored(target, info.size, info.etag, evidence, info.checksums)
 
@@ -208,15 +222,22 @@ class MemoryStore(ObjectStore):
         for upload in await self._ask(Verb.UPLOADS, prefix, partial(self._buckets.uploads, prefix)):
             yield upload
 
-    async def abort(self, upload: OpenUpload) -> None:
+    async def abort(self, upload: OpenUpload, *, deadline: float | None = None) -> None:
         """End a multipart upload and forget it; one that is gone already succeeds."""
-        await self._change(Verb.ABORT, upload.uri, partial(self._buckets.abort, upload))
-        await self._forget(upload)
+        with within(deadline, upload.uri, writing=True):
+            await self._change(Verb.ABORT, upload.uri, partial(self._buckets.abort, upload))
+            await self._forget(upload)
 
     async def capabilities(self, bucket: str) -> Capabilities:
-        """Say what the bucket can do; raises BucketMissing."""
-        return await self._ask(
+        """Say what the bucket can do, as far as its answers have shown; raises BucketMissing."""
+        known = await self._ask(
             Verb.HEAD_BUCKET, S3Uri(bucket), partial(self._buckets.capabilities, bucket)
+        )
+        return replace(
+            known,
+            conditional_put=(bucket, Verb.PUT) in self._honouring or known.conditional_put,
+            conditional_complete=(bucket, Verb.COMPLETE) in self._honouring
+            or known.conditional_complete,
         )
 
     async def aclose(self) -> None:
@@ -235,26 +256,41 @@ class MemoryStore(ObjectStore):
         await self._faults.after_commit(verb, uri)
         return result
 
-    async def _put(self, uri: S3Uri, piece: Piece, when: When, options: PutOptions) -> Stored:
+    async def _write(self, verb: Verb, uri: S3Uri, request: Callable[[], ObjectInfo]) -> ObjectInfo:
+        """Write under a precondition; a refusal shows that the bucket honours it."""
+        try:
+            return await self._change(verb, uri, request)
+        except PreconditionFailed:
+            self._honouring.add((uri.bucket, verb))
+            raise
+
+    async def _put(
+        self, uri: S3Uri, piece: Piece, when: When, options: PutOptions, *, emulate: bool
+    ) -> Stored:
         body = bytes(piece.body)
-        info = await self._change(
-            Verb.PUT, uri, partial(self._buckets.put, uri, body, when, options)
+        info = await self._write(
+            Verb.PUT, uri, partial(self._buckets.put, uri, body, when, options, emulate=emulate)
         )
         md5 = hashlib.md5(body, usedforsecurity=False).hexdigest()
         sent = Checksums(crc64nvme=encode_crc(piece.crc), md5=md5)
         return _stored(info, sent, len(body))
 
     async def _put_parts(
-        self, uri: S3Uri, source: PinnedFile, when: When, options: PutOptions
+        self,
+        uri: S3Uri,
+        source: PinnedFile,
+        when: When,
+        options: PutOptions,
+        *,
+        emulate: bool,
     ) -> Stored:
         upload = await self._change(Verb.BEGIN, uri, partial(self._buckets.begin, uri, options))
         try:
             await self._record(upload)
             etags, crc = await self._send_parts(upload, source)
             await _from_file(uri, partial(check_pin, source))
-            info = await self._change(
-                Verb.COMPLETE, uri, partial(self._buckets.complete, upload, etags, when)
-            )
+            request = partial(self._buckets.complete, upload, etags, when, emulate=emulate)
+            info = await self._write(Verb.COMPLETE, uri, request)
         except BaseException:
             # Cancellation included: parts that nobody can see would be paid for until the bucket's
             # lifecycle rule takes them.
@@ -296,15 +332,6 @@ class MemoryStore(ObjectStore):
         if self._journal:
             with anyio.move_on_after(_CLEAN_UP_SECONDS, shield=True):
                 await self._journal.closed(upload)
-
-
-@contextmanager
-def _within(deadline: float | None, late: ObjectError) -> Iterator[None]:
-    """Raise `late` when the block takes longer than `deadline` seconds."""
-    with anyio.move_on_after(deadline) as scope:
-        yield
-    if scope.cancelled_caught:
-        raise late
 
 
 async def _from_file(uri: S3Uri, read: Callable[[], Result]) -> Result:

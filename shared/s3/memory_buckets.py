@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from shared.s3.errors import Answer, BucketMissing, InvalidKey, NotFound, PreconditionFailed
+from shared.s3.errors import (
+    Answer,
+    BucketMissing,
+    InvalidKey,
+    NotFound,
+    PreconditionFailed,
+    Unsupported,
+)
 from shared.s3.pinned import crc64nvme
 from shared.s3.store import (
     ALWAYS,
@@ -34,6 +41,14 @@ from shared.s3.wire import encode_crc
 PAGE_NAMES = 1000
 """Keys and prefixes on one page of a listing, as on S3."""
 REGION = "eu-west-1"
+
+
+class Preconditions(StrEnum):
+    """What the buckets do with the precondition of a write."""
+
+    HONOURED = "honoured"
+    IGNORED = "ignored"
+    REFUSED = "refused"
 
 
 class Verb(StrEnum):
@@ -99,11 +114,13 @@ class MemoryBuckets:
         self,
         *names: str,
         answers_checksums: bool = True,
+        preconditions: Preconditions = Preconditions.HONOURED,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Create the buckets `names`; without `answers_checksums` they act like an older store."""
+        """Create the buckets `names`; two arguments make them act like those of other stores."""
         self._buckets = {name: _Bucket() for name in names}
         self._answers_checksums = answers_checksums
+        self._preconditions = preconditions
         self._clock = clock
         self._history: list[Mutation] = []
         self._uploads_begun = 0
@@ -121,11 +138,17 @@ class MemoryBuckets:
         return self._bucket(uri).objects.get(uri.key)
 
     def put(
-        self, uri: S3Uri, body: bytes, when: When = ALWAYS, options: PutOptions = NO_OPTIONS
+        self,
+        uri: S3Uri,
+        body: bytes,
+        when: When = ALWAYS,
+        options: PutOptions = NO_OPTIONS,
+        *,
+        emulate: bool = False,
     ) -> ObjectInfo:
         """Store the body; raises PreconditionFailed or NotFound where `when` is not met."""
-        etag = _md5(body)
-        return self._write(Verb.PUT, uri, self._object(uri, body, etag, options), when)
+        made = self._object(uri, body, _md5(body), options)
+        return self._write(Verb.PUT, uri, made, when, emulate=emulate)
 
     def head(self, uri: S3Uri) -> ObjectInfo:
         """Describe the object."""
@@ -134,7 +157,10 @@ class MemoryBuckets:
     def get(
         self, uri: S3Uri, span: Span | None = None, if_match: str | None = None
     ) -> tuple[ObjectInfo, bytes]:
-        """Return the description of the whole object and the bytes of the span."""
+        """Return the description of the whole object and the bytes of the span.
+
+        Checksums come with the whole object only, as on S3.
+        """
         held = self._held(uri)
         if if_match is not None and held.info.etag != if_match:
             raise _precondition_failed(uri)
@@ -143,7 +169,8 @@ class MemoryBuckets:
         stop = held.info.size if span.stop is None else min(span.stop, held.info.size)
         if span.start >= stop:
             raise PreconditionFailed(uri, Answer("InvalidRange", f"{span} holds no byte", 416))
-        return held.info, held.body[span.start : stop]
+        md5 = Checksums(md5=held.info.checksums.md5)
+        return replace(held.info, checksums=md5), held.body[span.start : stop]
 
     def page(self, prefix: S3Uri, after: str, delimiter: str) -> tuple[Page, str]:
         """Return one page, and the name behind which the next begins: empty after the last page.
@@ -197,7 +224,14 @@ class MemoryBuckets:
         self._upload(upload).parts[number] = body
         return _md5(body)
 
-    def complete(self, upload: OpenUpload, etags: Sequence[str], when: When = ALWAYS) -> ObjectInfo:
+    def complete(
+        self,
+        upload: OpenUpload,
+        etags: Sequence[str],
+        when: When = ALWAYS,
+        *,
+        emulate: bool = False,
+    ) -> ObjectInfo:
         """Join the parts into the object; `etags` are those of part 1, 2, ... in order."""
         begun = self._upload(upload)
         parts = [begun.parts.get(number + 1, b"") for number in range(len(etags))]
@@ -207,7 +241,7 @@ class MemoryBuckets:
         joined = _md5(b"".join(digest.digest() for digest in digests))
         etag = f"{joined}-{len(parts)}"
         made = self._object(upload.uri, b"".join(parts), etag, begun.options)
-        info = self._write(Verb.COMPLETE, upload.uri, made, when)
+        info = self._write(Verb.COMPLETE, upload.uri, made, when, emulate=emulate)
         del self._bucket(upload.uri).uploads[upload.upload_id]
         return info
 
@@ -222,14 +256,9 @@ class MemoryBuckets:
         return sorted(found, key=lambda upload: (upload.uri.key, upload.upload_id))
 
     def capabilities(self, bucket: str) -> Capabilities:
-        """Say what the bucket can do."""
+        """Say what the bucket can do; whether it honours preconditions, only a refusal shows."""
         self._bucket(S3Uri(bucket))
-        return Capabilities(
-            checksums=self._answers_checksums,
-            conditional_put=True,
-            conditional_complete=True,
-            region=REGION,
-        )
+        return Capabilities(checksums=self._answers_checksums, region=REGION)
 
     def _object(self, uri: S3Uri, body: bytes, etag: str, options: PutOptions) -> StoredObject:
         checksums = Checksums(
@@ -240,9 +269,15 @@ class MemoryBuckets:
         info = ObjectInfo(uri, len(body), etag, self._clock(), checksums, metadata=metadata)
         return StoredObject(info, body, options)
 
-    def _write(self, verb: Verb, uri: S3Uri, made: StoredObject, when: When) -> ObjectInfo:
+    def _write(
+        self, verb: Verb, uri: S3Uri, made: StoredObject, when: When, *, emulate: bool = False
+    ) -> ObjectInfo:
         _require_legal(uri)
-        self._check(uri, when)
+        refused = self._preconditions is Preconditions.REFUSED and not emulate
+        if when is not ALWAYS and refused:
+            raise Unsupported(uri, Answer("NotImplemented", "no conditional writes", 501))
+        if self._preconditions is not Preconditions.IGNORED:
+            self._check(uri, when)
         bucket = self._bucket(uri)
         if uri.key not in bucket.objects:
             insort(bucket.order, uri.key)

@@ -124,8 +124,7 @@ class MultipartPut:
             stored = await self._complete(job, upload, parts)
         except BaseException:
             # Cancellation included: the parts cost money for as long as the upload is open.
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_ABORT_SECONDS):
-                await self._abort_quietly(upload)
+            await self._abort_quietly(upload)
             raise
         if self._journal is not None:
             await self._journal.closed(upload)
@@ -144,6 +143,9 @@ class MultipartPut:
             await self._abort_quietly(upload)
             note = f"the upload cannot be recorded: {error}; mend the state folder"
             raise Unreachable(job.uri, note=note) from error
+        except BaseException:
+            await self._abort_quietly(upload)
+            raise
         return upload
 
     async def _send_parts(self, job: Job, upload: OpenUpload) -> Sequence[_Part]:
@@ -214,15 +216,14 @@ class MultipartPut:
             except Conflict as error:
                 raise _StartAnew(job.uri, error.answer) from error
 
-        return await self._requests.repeat(attempt, deadline=job.deadline)
+        return await write.run(attempt=attempt, deadline=job.deadline)
 
     async def _abort_quietly(self, upload: OpenUpload) -> None:
         # What cannot be aborted now stays in the journal and is swept at the next start; the
         # error that brought us here is the one worth raising.
-        try:
+        bound = anyio.move_on_after(_ABORT_SECONDS, shield=True)
+        with bound, suppress(ObjectError):
             await self.abort(upload)
-        except ObjectError:
-            return
 
 
 def part_size_for(size: int) -> int:

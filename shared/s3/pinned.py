@@ -8,7 +8,8 @@ import base64
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def open_pinned(path: bytes | str, *, directory: int | None = None) -> PinnedFil
         os.close(descriptor)
         raise PinBroken("it is not a regular file")
     return PinnedFile(descriptor, identity_of(status), status.st_ctime_ns)
+
+
+@contextmanager
+def pinned(path: bytes | str, *, directory: int | None = None) -> Iterator[PinnedFile]:
+    """Open a file as `open_pinned` does, and close it after the block."""
+    source = open_pinned(path, directory=directory)
+    try:
+        yield source
+    finally:
+        os.close(source.descriptor)
 
 
 def check_pin(source: PinnedFile) -> None:

@@ -9,9 +9,9 @@ import anyio
 from shared.aws.clients import ClientPool
 from shared.aws.errors import SDK_ERRORS, region_hint, status_of, translate
 from shared.retry import RetryBudget, RetryPolicy, retrying
+from shared.s3.deadlines import within
 from shared.s3.errors import (
     AccessDenied,
-    Answer,
     BucketMissing,
     CredentialsExpired,
     InvalidKey,
@@ -80,6 +80,7 @@ class Requests:
 
     async def send(self, request: Request, *, deadline: float | None = None) -> Mapping[str, Any]:
         """Send until answered or the policy gives up; raises `shared.s3.errors`."""
+        await self.capabilities(request.uri.bucket, deadline=deadline)
         return await self.repeat(lambda attempt: self.once(request, attempt), deadline=deadline)
 
     async def repeat(
@@ -91,11 +92,14 @@ class Requests:
         )
 
     async def once(self, request: Request, attempt: int = 1) -> Mapping[str, Any]:
-        """Send one time, and a second time if the answer names another region."""
+        """Send one time, and a second time if the answer names another region.
+
+        Within `repeat`; who calls it has asked for the bucket's `capabilities` before.
+        """
         fault = None if request.on_bucket else key_fault(request.uri.key)
         if fault:
             raise InvalidKey(request.uri, note=f"the key {fault}")
-        known = await self.capabilities(request.uri.bucket)
+        known = self.known(request.uri.bucket)
         try:
             return await self._exchange(request, known.region)
         except SDK_ERRORS as error:
@@ -108,30 +112,40 @@ class Requests:
         except SDK_ERRORS as error:
             raise self._failed(error, request, attempt) from error
 
-    async def capabilities(self, bucket: str) -> Capabilities:
-        """Say what is known of a bucket; the first caller asks for its region."""
+    async def capabilities(self, bucket: str, *, deadline: float | None = None) -> Capabilities:
+        """Say what is known of a bucket; the first caller asks for its region.
+
+        Not within `repeat`: a task holds one place in flight.
+        """
         if found := self._known.get(bucket):
             return found
         async with self._asking.setdefault(bucket, anyio.Lock()):
             if found := self._known.get(bucket):
                 return found
-            self.learn(bucket, Capabilities(region=await self._find_region(bucket)))
+            region = await self.repeat(
+                lambda attempt: self._find_region(bucket, attempt), deadline=deadline
+            )
+            self.learn(bucket, Capabilities(region=region))
         return self._known[bucket]
+
+    def known(self, bucket: str) -> Capabilities:
+        """Return what answers have shown of a bucket so far."""
+        return self._known.get(bucket) or Capabilities()
 
     def learn(self, bucket: str, known: Capabilities) -> None:
         """Remember what an answer has shown of a bucket."""
         self._known[bucket] = known
 
-    async def _find_region(self, bucket: str) -> str:
+    async def _find_region(self, bucket: str, attempt: int) -> str:
         request = Request("head_bucket", S3Uri(bucket), on_bucket=True)
         try:
             answer = await self._exchange(request, "")
         except SDK_ERRORS as error:
             region = region_hint(error)
-            failure = self._failed(error, request, 1)
+            failure = self._failed(error, request, attempt)
             if isinstance(failure, NotFound):
                 said = replace(failure.answer, code="NoSuchBucket")
-                note = "the bucket does not exist; create it, or rename or alias the folder"
+                note = "the bucket does not exist; create it, or name another bucket"
                 raise BucketMissing(request.uri, said, note) from error
             # Forbidden or moved is an answer: the region stands in the header, and whether the
             # role may list says nothing of whether it may write.
@@ -146,14 +160,11 @@ class Requests:
         names = {"Bucket": request.uri.bucket}
         if not request.on_bucket:
             names["Key"] = request.uri.key
-        with anyio.move_on_after(request.limit_seconds):
+        with within(request.limit_seconds, request.uri, writing=request.writing):
             answer = await getattr(client, request.operation)(**names, **request.parameters)
-            self.limit.succeeded()
-            self._progress()
-            return dict(answer)
-        note = f"no answer within {request.limit_seconds:.0f} s"
-        kind = OutcomeUnknown if request.writing else Unreachable
-        raise kind(request.uri, Answer(code="Timeout", message=note))
+        self.limit.succeeded()
+        self._progress()
+        return dict(answer)
 
     def _failed(self, error: Exception, request: Request, attempt: int) -> ObjectError:
         failure = translate(error, request.uri, writing=request.writing, attempts=attempt)

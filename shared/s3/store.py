@@ -12,6 +12,7 @@ from enum import Enum, IntEnum
 from typing import Protocol, runtime_checkable
 
 from shared.fswatch.stability import FileIdentity
+from shared.s3.errors import Unsupported
 from shared.s3.uri import S3Uri
 
 
@@ -179,14 +180,22 @@ class Capabilities:
     checksums: bool | None = None
     """Answers carry the full-object CRC64NVME."""
     conditional_put: bool | None = None
+    """A precondition is honoured: known once one was refused. None is no word for yes: ask with
+    a write that must be refused."""
     conditional_complete: bool | None = None
+    """The same for files sent in parts."""
     region: str = ""
 
 
 class ObjectStore(Protocol):
     """Verbs on exact keys; each raises only `shared.s3.errors` and may be called concurrently.
 
-    `deadline` is a limit in seconds for the whole call, retries included.
+    `deadline` is a limit in seconds for the whole call, retries and reading back included; ending
+    what it cuts off may take a little longer. Of a write that is cut off the outcome is unknown.
+
+    Whoever writes recognises the bytes when an answer was lost, not the writer: under ABSENT or
+    Matches somebody else's equal object, or the old one, passes for ours. Right for files; a record
+    whose writer matters, such as a lease, must differ from all others in its bytes.
     """
 
     async def put(
@@ -197,8 +206,16 @@ class ObjectStore(Protocol):
         when: When = ALWAYS,
         options: PutOptions = NO_OPTIONS,
         deadline: float | None = None,
+        emulate: bool = False,
     ) -> Stored:
-        """Store `body` under the key, or raise with nothing partial visible."""
+        """Store `body` under the key, or raise with nothing partial visible.
+
+        Raises:
+            PreconditionFailed: `when` is not met, and what is there are not our bytes.
+            OutcomeUnknown: it may have been carried out; read back.
+            Unsupported: the store takes no precondition. With `emulate` it is looked at first
+                instead, which another writer can slip past.
+        """
 
     async def put_file(
         self,
@@ -208,8 +225,13 @@ class ObjectStore(Protocol):
         when: When = ALWAYS,
         options: PutOptions = NO_OPTIONS,
         deadline: float | None = None,
+        emulate: bool = False,
     ) -> Stored:
-        """Store exactly the `source.identity.size` bytes of the file, else raise SourceChanged."""
+        """Store exactly the `source.identity.size` bytes of the file, else raise SourceChanged.
+
+        Raises:
+            OSError: the file cannot be read; everything else is as for `put`.
+        """
 
     async def head(self, uri: S3Uri, *, deadline: float | None = None) -> ObjectInfo:
         """Describe the object, with its full-object checksums if S3 has them; raises NotFound."""
@@ -222,31 +244,45 @@ class ObjectStore(Protocol):
         if_match: str | None = None,
         deadline: float | None = None,
     ) -> AbstractAsyncContextManager[Download]:
-        """Open the object's bytes for reading; raises NotFound."""
+        """Open the object's bytes for reading; raises NotFound.
 
-    def pages(self, prefix: S3Uri, *, after: str = "", delimiter: str = "") -> AsyncIterator[Page]:
-        """List the objects below `prefix.key` in key order, beginning behind the key `after`."""
+        The deadline is for the answer to begin; how long the bytes take is the reader's affair.
+        """
 
-    async def delete(self, uri: S3Uri, *, if_match: str | None = None) -> None:
+    def pages(
+        self, prefix: S3Uri, *, after: str = "", delimiter: str = "", deadline: float | None = None
+    ) -> AsyncIterator[Page]:
+        """List the objects below `prefix.key` in key order, beginning behind the key `after`.
+
+        `prefix` is text: `CID-1` finds `CID-10`. The deadline is for each page.
+        """
+
+    async def delete(
+        self, uri: S3Uri, *, if_match: str | None = None, deadline: float | None = None
+    ) -> None:
         """Remove the object; deleting what is not there succeeds."""
 
-    async def delete_many(self, bucket: str, keys: Sequence[str]) -> Sequence[DeleteFailure]:
+    async def delete_many(
+        self, bucket: str, keys: Sequence[str], *, deadline: float | None = None
+    ) -> Sequence[DeleteFailure]:
         """Remove any number of keys, a thousand a request, and return those that were refused."""
 
-    async def copy(self, source: S3Uri, target: S3Uri, *, when: When = ALWAYS) -> Stored:
+    async def copy(
+        self, source: S3Uri, target: S3Uri, *, when: When = ALWAYS, deadline: float | None = None
+    ) -> Stored:
         """Copy within S3, without the bytes passing here (at most 5 GiB)."""
 
     def open_uploads(self, prefix: S3Uri) -> AsyncIterator[OpenUpload]:
         """List the multipart uploads that are neither completed nor aborted."""
 
-    async def abort(self, upload: OpenUpload) -> None:
+    async def abort(self, upload: OpenUpload, *, deadline: float | None = None) -> None:
         """End a multipart upload and free its parts; one that is gone already succeeds."""
 
     async def capabilities(self, bucket: str) -> Capabilities:
         """Say what the bucket can do, as far as its answers have shown; raises BucketMissing."""
 
     async def aclose(self) -> None:
-        """Close every connection; the store is of no use afterwards."""
+        """End what the store itself has opened; connections that were lent to it stay open."""
 
 
 class UploadJournal(Protocol):
@@ -257,3 +293,15 @@ class UploadJournal(Protocol):
 
     async def closed(self, upload: OpenUpload) -> None:
         """Forget the upload: it was completed or aborted."""
+
+
+def require_evidence(stored: Stored, weakest: Evidence = Evidence.ETAG_MD5) -> Stored:
+    """Return a write that is proven well enough for what depends on it: a manifest, a marker.
+
+    Raises:
+        Unsupported: the store proves too little.
+    """
+    if stored.evidence >= weakest:
+        return stored
+    note = f"the store proves {stored.evidence.name} of what it holds; needed is {weakest.name}"
+    raise Unsupported(stored.uri, note=note)

@@ -9,15 +9,23 @@
 | no whole answer                            | read back: stored after all, or tried again       |
 | 412 on the first attempt                   | raised: somebody else's object                    |
 | 412, or 404 on Complete, on a later one    | read back: our own earlier attempt, or raised     |
+
+A write is in doubt once an attempt may have been carried out: no whole answer came, or a 5xx. It
+stays so until our bytes are found, or a 412 and a look say that other bytes are there. Whatever
+ends a write in doubt is raised as OutcomeUnknown: "not done" would be a guess.
+
+Recognised are the bytes, not the writer: equal bytes of somebody else pass for ours. Right for
+files; a record whose owner matters must differ from all others.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shared.s3.errors import (
     ChecksumMismatch,
     NotFound,
+    ObjectError,
     OutcomeUnknown,
     PreconditionFailed,
     ServerError,
@@ -35,7 +43,7 @@ class Sent:
     uri: S3Uri
     size: int
     crc64nvme: str
-    """Full-object checksum as S3 writes it."""
+    """Full-object checksum as S3 writes it; empty where a copy's source has none."""
     etag: Callable[[], str]
     """The ETag S3 gives these bytes where ETags are MD5s; the empty string if not known.
 
@@ -44,22 +52,43 @@ class Sent:
 
 
 class VerifiedWrite:
-    """One write; `attempt` is made for `shared.retry.retrying`."""
+    """One write, repeated until it is carried out, refused, or given up."""
 
     def __init__(self, requests: Requests, request: Request, sent: Sent) -> None:
         self._requests = requests
         self._request = request
         self._sent = sent
+        self._in_doubt = False
+
+    async def run(
+        self,
+        *,
+        deadline: float | None,
+        attempt: Callable[[int], Awaitable[Stored]] | None = None,
+    ) -> Stored:
+        """Repeat `attempt`, which calls this write's own; OutcomeUnknown when it ends in doubt."""
+        await self._requests.capabilities(self._sent.uri.bucket, deadline=deadline)
+        try:
+            return await self._requests.repeat(attempt or self.attempt, deadline=deadline)
+        except ObjectError as error:
+            if not self._in_doubt:
+                raise
+            note = f"{error.code}; an attempt before may have been carried out"
+            raise OutcomeUnknown(self._sent.uri, error.answer, note) from error
 
     async def attempt(self, number: int) -> Stored:
         """Write, or find that an earlier attempt has written."""
         try:
             answer = await self._requests.once(self._request, number)
         except OutcomeUnknown as error:
-            if stored := await self._find_ours(number):
+            self._in_doubt = True
+            if stored := self._recognise(await self.find(), number):
                 return stored
             note = f"{error.code}; read back and not there"
             raise ServerError(self._sent.uri, error.answer, note) from error
+        except ServerError:
+            self._in_doubt = True
+            raise
         except (PreconditionFailed, NotFound):
             if number > 1 and (stored := await self._find_ours(number)):
                 return stored
@@ -71,22 +100,30 @@ class VerifiedWrite:
         return await find_object(self._requests, self._sent.uri)
 
     async def _find_ours(self, number: int) -> Stored | None:
+        """Look after a refusal: other bytes are somebody else's, and end the doubt."""
         held = await self.find()
-        if held is None:
-            return None
-        evidence = self._weigh(held)
-        if evidence is None or evidence < Evidence.ETAG_MD5:
+        if held is not None and self._weigh(held) is None:
+            self._in_doubt = False
+        return self._recognise(held, number)
+
+    def _recognise(self, held: ObjectInfo | None, number: int) -> Stored | None:
+        evidence = None if held is None else self._weigh(held)
+        if held is None or evidence is None or evidence < Evidence.ETAG_MD5:
             return None
         return self._stored(held.etag, held.version, evidence, number)
 
     async def _judge(self, answer: Mapping[str, Any], number: int) -> Stored:
-        etag, version = read_etag(answer), str(answer.get("VersionId", ""))
-        said = str(answer.get("ChecksumCRC64NVME", ""))
-        if said == self._sent.crc64nvme:
+        result = answer.get("CopyObjectResult", answer)
+        etag, version = read_etag(result), str(answer.get("VersionId", ""))
+        # A checksum that there is nothing to compare with says nothing.
+        said = str(result.get("ChecksumCRC64NVME", "")) if self._sent.crc64nvme else ""
+        if said and said == self._sent.crc64nvme:
             return self._stored(etag, version, Evidence.ANSWERED, number)
         if not said and etag and etag == self._sent.etag():
             return self._stored(etag, version, Evidence.ETAG_MD5, number)
+        was_in_doubt, self._in_doubt = self._in_doubt, True
         held = await self.find()
+        self._in_doubt = was_in_doubt
         evidence = None if held is None else self._weigh(held)
         if held is None or evidence is None or (said and evidence < Evidence.ETAG_MD5):
             note = f"S3 answered checksum {said or 'none'!r}, sent {self._sent.crc64nvme!r}"

@@ -57,15 +57,20 @@ def option_parameters(options: PutOptions) -> Parameters:
     return {name: value for name, value in chosen.items() if value}
 
 
-def span_parameters(span: Span | None, if_match: str | None) -> Parameters:
-    """Write a range and a precondition of a read as request parameters."""
+def read_parameters(span: Span | None, if_match: str | None) -> Parameters:
+    """Write what to read as request parameters; the checksums are of whole objects only."""
     parameters: dict[str, object] = {}
-    if span is not None:
+    if span is None:
+        parameters["ChecksumMode"] = "ENABLED"
+    else:
         last = "" if span.stop is None else str(span.stop - 1)
         parameters["Range"] = f"bytes={span.start}-{last}"
-    if if_match is not None:
-        parameters["IfMatch"] = f'"{if_match}"'
-    return parameters
+    return {**parameters, **match_parameters(if_match)}
+
+
+def match_parameters(if_match: str | None) -> Parameters:
+    """Write the precondition of a read or a delete as request parameters."""
+    return {} if if_match is None else {"IfMatch": f'"{if_match}"'}
 
 
 def read_etag(answer: Mapping[str, Any]) -> str:

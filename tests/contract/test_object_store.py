@@ -238,6 +238,31 @@ async def test_span_yields_exactly_its_bytes(engine: Engine, span: Span, expecte
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("size", [0, 10, 3 * 1024 * 1024])
+async def test_read_shows_the_checksum_of_a_whole_object(engine: Engine, size: int) -> None:
+    """A download without a promise from elsewhere is compared with S3's own checksum."""
+    body = b"0123456789" * (size // 10)
+    stored = await engine.store.put(uri("a"), body)
+
+    async with engine.store.get(uri("a")) as download:
+        got = b"".join([piece async for piece in download])
+
+    assert got == body
+    assert download.info.checksums.crc64nvme in known_checksums(engine, stored)
+
+
+@pytest.mark.asyncio
+async def test_read_of_a_span_shows_no_checksum(engine: Engine) -> None:
+    """The checksum of the whole object beside some of its bytes would refuse a good download."""
+    await engine.store.put(uri("a"), b"0123456789")
+
+    async with engine.store.get(uri("a"), span=Span(2, 5)) as download:
+        assert b"".join([piece async for piece in download]) == b"234"
+
+    assert download.info.checksums.crc64nvme == ""
+
+
+@pytest.mark.asyncio
 async def test_span_behind_the_end_is_refused(engine: Engine) -> None:
     """An empty answer would look like the end of a good download."""
     await engine.store.put(uri("a"), b"0123456789")

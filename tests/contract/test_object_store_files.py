@@ -210,6 +210,26 @@ async def test_cancelled_upload_leaves_nothing(
 
 
 @pytest.mark.asyncio
+async def test_upload_that_is_cancelled_while_it_is_recorded_leaves_nothing(
+    engine: Engine, journal: RecordingJournal, make_source: Callable[[int], SourceFile]
+) -> None:
+    """The record may be on disk or not; a deadline or a signal must not depend on luck."""
+    source = make_source(engine.part_size + engine.threshold)
+
+    with anyio.CancelScope() as scope:
+
+        async def stop() -> None:
+            scope.cancel()
+            await anyio.sleep_forever()
+
+        journal.on_opened = stop
+        await engine.store.put_file(uri("f"), source.pinned)
+
+    assert scope.cancelled_caught
+    await assert_nothing_left(engine, journal)
+
+
+@pytest.mark.asyncio
 async def test_upload_that_cannot_be_recorded_is_not_begun(
     engine: Engine, journal: RecordingJournal, make_source: Callable[[int], SourceFile]
 ) -> None:

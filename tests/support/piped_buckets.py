@@ -27,8 +27,8 @@ class PipedBuckets:
         return cast("MemoryBuckets", cls(connection))
 
     def __getattr__(self, verb: str) -> Any:
-        def request(*arguments: object) -> object:
-            self._connection.send((verb, arguments))
+        def request(*arguments: object, **named: object) -> object:
+            self._connection.send((verb, arguments, named))
             result, failure = self._connection.recv()
             if failure is not None:
                 raise _revive(failure)
@@ -40,11 +40,11 @@ class PipedBuckets:
 def serve_one(buckets: MemoryBuckets, connection: Connection) -> bool:
     """Answer one request; False when the child is gone."""
     try:
-        verb, arguments = connection.recv()
+        verb, arguments, named = connection.recv()
     except (EOFError, ConnectionResetError):
         return False
     try:
-        reply: tuple[object, _Failure | None] = (getattr(buckets, verb)(*arguments), None)
+        reply: tuple[object, _Failure | None] = (getattr(buckets, verb)(*arguments, **named), None)
     except ObjectError as error:
         reply = (None, (type(error), error.uri, error.answer, str(error)))
     try:

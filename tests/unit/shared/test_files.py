@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import shared.files
-from shared.files import OutsideRoot, contained, place_without_overwriting, write_durably
+from shared.files import (
+    OutsideRoot,
+    contained,
+    make_folders,
+    open_durably,
+    place_without_overwriting,
+    write_durably,
+)
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
@@ -65,6 +72,99 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         write_durably(path, b"new")
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_is_placed_is_durable_whoever_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download that nobody synced would be an empty file in the central folder."""
+    source, target = tmp_path / "s", tmp_path / "t"
+    source.write_bytes(b"x")
+    synced: list[tuple[bool, bool]] = []
+    real_sync = os.fsync
+
+    def sync(descriptor: int) -> None:
+        is_content = os.path.sameopenfile(descriptor, reader.fileno())
+        synced.append((is_content, target.exists()))
+        real_sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+
+    with source.open("rb") as reader:
+        place_without_overwriting(source, target)
+
+    assert synced == [(True, False), (False, True)], "the content, then the name"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "x" * 255, "\N{LATIN SMALL LETTER E WITH ACUTE}" * 127])
+def test_a_stream_gets_its_name_at_the_end(tmp_path: Path, name: str) -> None:
+    """Whoever reads meanwhile finds nothing, never a part."""
+    target = tmp_path / name
+
+    with open_durably(target, mode=0o600, replace=False) as stream:
+        stream.write(b"first ")
+        assert not target.exists()
+        stream.write(b"second")
+
+    assert target.read_bytes() == b"first second"
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_stream_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    """Half a download must not look like a whole one, and must not fill the disk."""
+    target = tmp_path / "a"
+    target.write_bytes(b"old")
+
+    def break_off() -> None:
+        with open_durably(target, replace=True) as stream:
+            stream.write(b"half")
+            raise OSError("it broke")
+
+    with pytest.raises(OSError, match="broke"):
+        break_off()
+    assert target.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_stream_never_overwrites_unless_told(tmp_path: Path) -> None:
+    """Somebody else may have written the name while the bytes came."""
+    target = tmp_path / "a"
+
+    def be_late() -> None:
+        with open_durably(target, replace=False) as stream:
+            stream.write(b"ours")
+            target.write_bytes(b"theirs")
+
+    with pytest.raises(FileExistsError):
+        be_late()
+    assert target.read_bytes() == b"theirs"
+    with open_durably(target, replace=True) as stream:
+        stream.write(b"ours")
+    assert target.read_bytes() == b"ours"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_folders_are_made_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A synced file in a folder that a power cut takes away is lost all the same."""
+    synced: list[Path] = []
+    monkeypatch.setattr(shared.files, "fsync_directory", synced.append)
+
+    make_folders(tmp_path / "a" / "b" / "c")
+    make_folders(tmp_path / "a" / "b" / "c")
+
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+
+
+def test_a_file_in_the_way_of_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    """Nothing that existed is overwritten."""
+    (tmp_path / "a").write_bytes(b"old")
+
+    for taken in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(OSError, match="a"):
+            make_folders(taken)
+    assert (tmp_path / "a").read_bytes() == b"old"
 
 
 def no_links(*_arguments: object, **_options: object) -> None:

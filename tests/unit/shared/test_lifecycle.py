@@ -13,9 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 import shared.lifecycle
-from shared.errors import ExitStatus, PermanentError, TransientError
-from shared.lifecycle import Control, Pulse, run, run_passes, run_service
-from shared.schedule import Pace
+from shared.errors import ExitStatus, PermanentError
+from shared.lifecycle import Control, Pulse, run, run_service
 from shared.systemd import Notifier
 
 LIMIT_SECONDS = 10
@@ -393,8 +392,9 @@ async def receive(manager: socket.socket) -> str:
     ("pulse", "beats"),
     [
         (Pulse(progressed=True), [True, False]),
-        (Pulse(waiting_until=10), [True, True]),
-        (Pulse(waiting_until=9.5), [True, False]),
+        (Pulse(waits=[10]), [True, True]),
+        (Pulse(waits=[9.5]), [True, False]),
+        (Pulse(waits=[100, 9.5]), [True, False]),
         (Pulse(), [False, False]),
     ],
 )
@@ -412,34 +412,3 @@ def test_a_wait_ends_with_stopping() -> None:
         assert await control.wait(LIMIT_SECONDS)
 
     assert Life().live(Carrier(work)) == ExitStatus.DONE
-
-
-def test_passes_follow_one_another_until_stopping() -> None:
-    """A pass that fails for now is logged and tried again; one that fails for good ends it."""
-    slow = TransientError("throttled")
-    outcomes: list[Exception | None] = [None, slow, slow, None, slow, None]
-
-    async def work(control: Control) -> None:
-        async def run_once() -> Report:
-            outcome = outcomes.pop(0)
-            if outcome is not None:
-                raise outcome
-            if not outcomes:
-                control.stopping.set()
-            return Report()
-
-        pace = Pace(interval_seconds=0, first_back_off_seconds=0.001)
-        await run_passes(run_once, control, pace, chance=lambda: 0.5)
-
-    with capture_logs() as logs:
-        Life().live(Carrier(work))
-
-    passes = [(e["event"], e.get("failures")) for e in logs if e["event"].startswith("pass_")]
-    assert passes == [
-        ("pass_finished", None),
-        ("pass_failed", 1),
-        ("pass_failed", 2),
-        ("pass_finished", None),
-        ("pass_failed", 1),
-        ("pass_finished", None),
-    ]

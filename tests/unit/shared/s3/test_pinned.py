@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.s3 import pinned as pins
 from shared.s3.pinned import (
     PinBroken,
     check_pin,
@@ -222,3 +223,22 @@ def test_checksums_of_pieces_join(first: bytes, second: bytes) -> None:
     joined = joined_crc(crc64nvme(first), crc64nvme(second), len(second))
 
     assert joined == crc64nvme(first + second)
+
+
+def test_pinned_file_is_closed_after_the_block(tmp_path: Path) -> None:
+    """A leaked descriptor a file ends a daemon within days."""
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    seen: list[PinnedFile] = []
+
+    def read_and_fail() -> None:
+        with pins.pinned(str(path)) as source:
+            seen.append(source)
+            raise ValueError("in the block")
+
+    with pytest.raises(ValueError, match="in the block"):
+        read_and_fail()
+    [source] = seen
+    assert source.identity.size == 1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(source.descriptor)

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.errors import PermanentError, SuiteError, TransientError
+from shared.errors import ExitStatus, PermanentError, SuiteError, TransientError
 from shared.s3 import errors
 from shared.s3.errors import Answer, NotFound, ObjectError, OutcomeUnknown, Throttled
 from shared.s3.uri import S3Uri
@@ -81,3 +81,43 @@ def test_code_is_the_service_s_own_or_the_class() -> None:
     """The log line must show an error code; without an answer there is still a word."""
     assert NotFound(URI, Answer("NoSuchKey")).code == "NoSuchKey"
     assert NotFound(URI).code == "NotFound"
+
+
+@pytest.mark.parametrize(
+    ("status", "kinds_of_it"),
+    [
+        (
+            ExitStatus.UNREACHABLE,
+            {
+                "Throttled",
+                "Unreachable",
+                "ServerError",
+                "AccessDenied",
+                "BucketMissing",
+                "CertificateInvalid",
+                "OutcomeUnknown",
+            },
+        ),
+        (ExitStatus.CREDENTIALS, {"CredentialsExpired"}),
+    ],
+)
+def test_exit_status_says_what_is_wrong(status: ExitStatus, kinds_of_it: set[str]) -> None:
+    """A unit restarts on 3 and 6, with growing delay, and a script tells the two apart."""
+    assert {name for name, kind in kinds().items() if kind.status is status} == kinds_of_it
+
+
+def test_daemon_outlives_what_is_mended_from_outside() -> None:
+    """Every transient error, and of the others those that a bucket or its policy causes."""
+    survivable = {name for name, kind in kinds().items() if kind.survivable}
+
+    assert survivable == TRANSIENT | {"OutcomeUnknown", "AccessDenied", "BucketMissing"}
+
+
+def test_error_knows_attempts_and_wait() -> None:
+    """The retry policy asks any error of the suite, and knows none by name."""
+    error = Throttled(URI, Answer("SlowDown", retry_after=7.0))
+
+    error.note_attempts(3)
+
+    assert (error.retry_after, error.answer.attempts) == (7.0, 3)
+    assert SuiteError("no service said anything").retry_after == 0.0

@@ -23,7 +23,7 @@ from shared.s3.wire import (
     read_checksums,
     read_etag,
     read_info,
-    span_parameters,
+    read_parameters,
     weigh,
     when_parameters,
 )
@@ -75,7 +75,7 @@ def test_options_that_are_empty_are_not_sent() -> None:
 @pytest.mark.parametrize(
     ("span", "if_match", "expected"),
     [
-        (None, None, {}),
+        (None, None, {"ChecksumMode": "ENABLED"}),
         (Span(0, 5), None, {"Range": "bytes=0-4"}),
         (Span(5), "e", {"Range": "bytes=5-", "IfMatch": '"e"'}),
     ],
@@ -83,8 +83,8 @@ def test_options_that_are_empty_are_not_sent() -> None:
 def test_span_on_the_wire(
     span: Span | None, if_match: str | None, expected: dict[str, str]
 ) -> None:
-    """Ours ends before its stop, HTTP's includes its last byte."""
-    assert span_parameters(span, if_match) == expected
+    """Ours ends before its stop, HTTP's includes its last byte; checksums are of whole objects."""
+    assert read_parameters(span, if_match) == expected
 
 
 @pytest.mark.parametrize(
