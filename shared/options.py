@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from inspect import get_annotations
 from pathlib import Path
 from typing import Annotated, Literal, Union, get_args, get_origin
 
@@ -44,8 +45,8 @@ class Option:
     """Long flag; empty: `--` and the field's name with dashes."""
     short: str = ""
     """Short flag such as `-i`; empty: none."""
-    env: str = ""
-    """A variable whose name a contract fixes; it beats `TOWPATH_<SERVICE>_<FIELD>`."""
+    env: str | tuple[str, ...] = ()
+    """Variables whose names a contract fixes, strongest first; they beat our own name for it."""
     metavar: str = ""
     """The placeholder in the help; empty: derived from the kind."""
     group: str = "settings"
@@ -64,7 +65,7 @@ class OptionSpec:
     flag: str
     """Empty for a secret: an argument list is readable by everybody on the machine."""
     short: str
-    fixed_variable: str
+    fixed_variables: tuple[str, ...]
     metavar: str
     group: str
     description: str
@@ -77,7 +78,7 @@ class OptionSpec:
     def variables(self, service: str) -> tuple[str, ...]:
         """Return the environment variables of this option, the strongest first."""
         own = f"TOWPATH_{service}_{self.name}".upper().replace("-", "_")
-        return (self.fixed_variable, own) if self.fixed_variable else (own,)
+        return (*self.fixed_variables, own)
 
     @property
     def negative_flag(self) -> str:
@@ -92,8 +93,10 @@ class OptionSpec:
 
 @cache
 def option_specs(model: type[BaseModel]) -> tuple[OptionSpec, ...]:
-    """Return the options of a settings model, in the order of its fields; TypeError if unfit."""
-    specs = tuple(_spec(name, field) for name, field in model.model_fields.items())
+    """Return the options of a settings model, its own before inherited ones; TypeError if unfit."""
+    fields = model.model_fields
+    declared = (name for cls in model.__mro__ for name in get_annotations(cls))
+    specs = tuple(_spec(name, fields[name]) for name in dict.fromkeys(declared) if name in fields)
     taken = set(_RESERVED_FLAGS)
     for spec in specs:
         negative = (spec.negative_flag,) if spec.kind is Kind.SWITCH else ()
@@ -118,7 +121,7 @@ def _spec(name: str, field: FieldInfo) -> OptionSpec:
         kind=kind,
         flag="" if kind is Kind.SECRET else option.flag or f"--{name.replace('_', '-')}",
         short=option.short,
-        fixed_variable=option.env,
+        fixed_variables=(option.env,) if isinstance(option.env, str) else option.env,
         metavar=option.metavar or _METAVARS.get(kind, kind.value.upper()),
         group=option.group,
         description=" ".join(field.description.split()),

@@ -56,9 +56,15 @@ _LEAST_CHANGES = 11
 and names of that length seldom more than 8 times, and a SHA-1 in hex has only one case."""
 
 
-def redact_fields(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return the fields as plain values (text, numbers, lists, dicts), every secret as `***`."""
-    return {name: _named(name, value, 0) for name, value in fields.items()}
+def redact_fields(
+    fields: Mapping[str, object], *, longest_list: int = _LONGEST_LIST
+) -> dict[str, object]:
+    """Return the fields as plain values (text, numbers, lists, dicts), every secret as `***`.
+
+    Of a longer list the rest is told as a text, "and 7 more"; whoever reads the items back out
+    of a document bounds them beforehand and asks for no such end.
+    """
+    return {name: _named(name, value, 0, longest_list) for name, value in fields.items()}
 
 
 def redact_text(text: str) -> str:
@@ -91,19 +97,19 @@ def _looks_random(text: str) -> bool:
     return sum(a != b for a, b in pairwise(classes)) - starts >= _LEAST_CHANGES
 
 
-def _named(name: str, value: object, depth: int) -> object:
+def _named(name: str, value: object, depth: int, longest: int) -> object:
     """Redact one field."""
     if value is None or isinstance(value, bool):
         return value
-    return HIDDEN if _SECRET_NAME.search(name) else _plain(value, depth)
+    return HIDDEN if _SECRET_NAME.search(name) else _plain(value, depth, longest)
 
 
-def _plain(value: object, depth: int) -> object:
+def _plain(value: object, depth: int, longest: int) -> object:
     """Reduce a value to text, numbers, lists and dicts, without secrets."""
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, (Mapping, list, tuple, AbstractSet)):
-        return _nested(value, depth + 1)
+        return _nested(value, depth + 1, longest)
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
@@ -113,13 +119,13 @@ def _plain(value: object, depth: int) -> object:
     return redact_text(str(value))
 
 
-def _nested(value: Container, depth: int) -> object:
+def _nested(value: Container, depth: int, longest: int) -> object:
     """Redact what is inside a container, within bounds."""
     if depth > _DEEPEST:
         return f"<{type(value).__name__}>"
     if isinstance(value, Mapping):
-        return {str(name): _named(str(name), item, depth) for name, item in value.items()}
+        return {str(name): _named(str(name), item, depth, longest) for name, item in value.items()}
     items = sorted(value, key=repr) if isinstance(value, AbstractSet) else list(value)
-    plain = [_plain(item, depth) for item in items[:_LONGEST_LIST]]
-    more = len(items) - _LONGEST_LIST
+    plain = [_plain(item, depth, longest) for item in items[:longest]]
+    more = len(items) - longest
     return [*plain, f"and {more} more"] if more > 0 else plain

@@ -15,9 +15,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
+import structlog
+from structlog.typing import FilteringBoundLogger
+
 from shared.errors import PermanentError, UsageError
 from shared.files import write_durably
 from shared.redact import redact_fields
+
+log: FilteringBoundLogger = structlog.get_logger()
 
 SCHEMA = 1
 """Raised when a reader of an older version could misunderstand the document."""
@@ -25,6 +30,7 @@ SCHEMA = 1
 STATUS_NAME = "status.json"
 METRICS_NAME = "metrics.prom"
 _PREFIX = "towpath_"
+_LONGEST_LIST = 10_000
 _SYSTEM_FOLDER = Path("/var/lib/towpath")
 
 
@@ -77,7 +83,10 @@ class StatusFile:
         now: datetime,
         last_success_at: datetime | None,
     ) -> None:
-        """Replace both files; blocks, and raises OSError when the folder cannot be written."""
+        """Replace both files; blocks, and raises OSError when the folder cannot be written.
+
+        Lists are bounded by the caller: what is read back must be what was written.
+        """
         document = {
             "schema": SCHEMA,
             "service": self._service,
@@ -86,13 +95,27 @@ class StatusFile:
             "started_at": _written(self._started_at),
             "written_at": _written(now),
             "last_success_at": None if last_success_at is None else _written(last_success_at),
-            "details": redact_fields(details),
+            "details": redact_fields(details, longest_list=_LONGEST_LIST),
         }
         common = _common_metrics(self._started_at, now, last_success_at)
         self._folder.mkdir(parents=True, exist_ok=True)
         text = render_metrics([*common, *metrics], self._service)
         write_durably(self._folder / STATUS_NAME, json.dumps(document, indent=2).encode() + b"\n")
         write_durably(self._folder / METRICS_NAME, text.encode("utf-8", "backslashreplace"))
+
+    def write_or_warn(
+        self,
+        details: Mapping[str, object],
+        metrics: Sequence[Metric],
+        *,
+        now: datetime,
+        last_success_at: datetime | None,
+    ) -> None:
+        """Do the same, but a state folder out of order stops no work: it is logged."""
+        try:
+            self.write(details, metrics, now=now, last_success_at=last_success_at)
+        except OSError as error:
+            log.warning("status_not_written", folder=str(self._folder), reason=str(error))
 
 
 def read_status(folder: Path) -> Status | None:
@@ -123,6 +146,30 @@ def _parse_status(text: bytes) -> Status:
         last_success_at=None if last is None else datetime.fromisoformat(last),
         details=dict(found["details"]),
     )
+
+
+def render_head(status: Status, subject: str, now: datetime, *, success: str) -> list[str]:
+    """Return the lines that every daemon's status begins with.
+
+    `subject` is what it serves, `success` what it calls the last thing that went well.
+    """
+    since = status.since_success(now)
+    return [
+        f"{status.service} of {subject} (process {status.pid} on {status.host})",
+        f"  written     {ago(status.age(now).total_seconds())}",
+        f"  {success:<11} {'never' if since is None else ago(since.total_seconds())}",
+    ]
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was."""
+    return f"{max(0.0, seconds):.0f} s ago"
+
+
+def per_hour(count: int, since: datetime, now: datetime) -> float:
+    """Return how many that makes an hour."""
+    hours = (now - since).total_seconds() / 3600
+    return round(count / hours, 1) if hours > 0 else 0.0
 
 
 def render_metrics(metrics: Iterable[Metric], service: str) -> str:

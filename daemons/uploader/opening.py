@@ -5,9 +5,8 @@ Lock, identity, S3, what a crash left behind, and then the watch; closed in reve
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,9 +21,8 @@ from daemons.uploader.report import PassCounts
 from daemons.uploader.service import Limits, Uploader
 from daemons.uploader.settings import Settings
 from daemons.uploader.status import StatusWriter
-from shared.aws.clients import ClientPool, ClientSettings, open_clients
-from shared.aws.identity import Identity, describe_identity, find_place, plan_credentials
-from shared.aws.imds import Imds, open_imds, watch_spot_notice
+from shared.aws.imds import watch_spot_notice
+from shared.engine import Engine, EngineOptions, open_engine, sweep_uploads
 from shared.fswatch.names import SkipRules
 from shared.fswatch.once import scan_once
 from shared.fswatch.options import WatchOptions
@@ -33,60 +31,14 @@ from shared.fswatch.watch import Watch
 from shared.lifecycle import Control
 from shared.lock import HeldLock, hold_lock
 from shared.removal import prune_empty, restore_tree, tidy
-from shared.s3.client import EngineSettings, S3Client
-from shared.s3.errors import ObjectError
 from shared.s3.journal import FileJournal
 from shared.s3.pinned import open_folder
-from shared.s3.store import ObjectStore, PutOptions, UploadJournal
+from shared.s3.store import PutOptions
 
 log: FilteringBoundLogger = structlog.get_logger()
 
 _MEBIBYTE = 1024 * 1024
 _FLUSH_RULE = StabilityRule(quiet=timedelta(seconds=1), equal_looks_only=True)
-_SWEEP_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """An open object store, and what is known of the machine it is used from."""
-
-    store: ObjectStore
-    clients: ClientPool
-    place: Identity
-    imds: Imds | None
-
-
-@asynccontextmanager
-async def open_engine(
-    settings: Settings,
-    journal: UploadJournal | None,
-    progress: Callable[[], None] = lambda: None,
-) -> AsyncIterator[Engine]:
-    """Find out who we are and open S3; CredentialsMissing on a laptop without any."""
-    async with open_imds() as imds:
-        place = await find_place(imds)
-        plan = plan_credentials(place, settings.profile)
-        if plan.ignored_profile:
-            log.warning("profile_ignored", profile=plan.ignored_profile, reason="the role acts")
-        chosen = ClientSettings(
-            aws_region=settings.aws_region,
-            profile=plan.profile,
-            endpoint_url=settings.endpoint_url,
-            instance_role=plan.instance_role,
-            connections=settings.files_in_flight,
-        )
-        async with open_clients(chosen) as clients:
-            known = await describe_identity(place, plan, clients.caller_identity)
-            bounds = EngineSettings(
-                in_flight=settings.files_in_flight,
-                memory_bytes=settings.memory_mebibytes * _MEBIBYTE,
-                multipart_threshold=settings.multipart_mebibytes * _MEBIBYTE,
-                progress=progress,
-            )
-            # Opened now: the first upload must not wait for it.
-            await clients.client("s3")
-            store = S3Client(clients, bounds, journal)
-            yield Engine(store, clients, known, imds if place.on_ec2 else None)
 
 
 class RootLock:
@@ -157,7 +109,8 @@ async def open_daemon(
         locks.callback(root_lock.release)
         root_lock.ensure()
         journal = FileJournal(state_folder / "multipart")
-        async with open_engine(settings, journal, control.progress) as engine:
+        options = engine_options(settings)
+        async with open_engine(options, journal=journal, progress=control.progress) as engine:
             await sweep_uploads(engine.store, journal)
             await _restore(settings.directory)
             status = StatusWriter(state_folder, settings)
@@ -188,18 +141,6 @@ def _uploader(
     )
 
 
-async def sweep_uploads(store: ObjectStore, journal: FileJournal) -> None:
-    """Abort the multipart uploads that an earlier run left open; what fails is tried next time."""
-    with anyio.move_on_after(_SWEEP_SECONDS):
-        for upload in await journal.leftovers():
-            facts = {"bucket": upload.uri.bucket, "key": upload.uri.key}
-            try:
-                await store.abort(upload)
-                log.info("upload_aborted", **facts, upload_id=upload.upload_id)
-            except ObjectError as error:
-                log.warning("upload_not_aborted", **facts, code=error.code, reason=str(error))
-
-
 async def _restore(root: Path) -> None:
     for leftover in await to_thread.run_sync(lambda: list(restore_tree(root))):
         event = "removal_resumed" if leftover.restored else "removal_superseded"
@@ -223,6 +164,18 @@ def _prune(settings: Settings) -> None:
     age = settings.prune_empty_after_seconds
     if age and (count := prune_empty(settings.directory, older_than_seconds=age, now=time.time())):
         log.info("folders_pruned", folders=count)
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """How S3 is opened: a file under way is a request under way."""
+    return EngineOptions(
+        aws_region=settings.aws_region,
+        profile=settings.profile,
+        endpoint_url=settings.endpoint_url,
+        in_flight=settings.files_in_flight,
+        memory_bytes=settings.memory_mebibytes * _MEBIBYTE,
+        multipart_threshold=settings.multipart_mebibytes * _MEBIBYTE,
+    )
 
 
 def watch_options(settings: Settings) -> WatchOptions:

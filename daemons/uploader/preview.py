@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from daemons.uploader.opening import open_engine, watch_options
+from daemons.uploader.opening import engine_options, watch_options
 from daemons.uploader.plan import (
     Compare,
     DeleteLocal,
@@ -20,6 +20,7 @@ from daemons.uploader.plan import (
     with_checksum,
 )
 from daemons.uploader.settings import Settings
+from shared.engine import open_engine
 from shared.errors import ExitStatus
 from shared.fswatch.items import Candidates, Noticed, RootMissing, StillChanging
 from shared.fswatch.names import joined
@@ -31,10 +32,10 @@ from shared.s3.store import Checksums, ObjectStore
 from shared.s3.uri import S3Uri
 
 
-async def show_plan(settings: Settings) -> ExitStatus:
+async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
     """Print a line for each file below the root: what a pass would do with it, and why."""
     async with (
-        open_engine(settings, None) as engine,
+        open_engine(engine_options(settings)) as engine,
         aclosing(_plan_lines(settings, engine.store)) as lines,
     ):
         async for line in lines:
@@ -112,9 +113,9 @@ def _checksum(root: Path, file: LocalFile, kind: str) -> str:
         os.close(source.descriptor)
 
 
-async def run_checks(settings: Settings) -> ExitStatus:
+async def run_checks(settings: Settings, _state_folder: Path) -> ExitStatus:
     """Print whether settings, credentials and each folder's bucket are in order."""
-    async with open_engine(settings, None) as engine:
+    async with open_engine(engine_options(settings)) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
         sys.stdout.write(f"settings\tok\ncredentials\tok\t{who}\n")
         status = ExitStatus.DONE

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from shared.daemon_settings import BasicSettings
 from shared.options import Option
 from shared.s3.store import Evidence
 from shared.s3.uri import bucket_fault
-from shared.settings import ServiceSettings
 
 VERIFY_LEVELS: Mapping[str, Evidence] = {
     "read-back": Evidence.READ_BACK,
@@ -19,7 +19,7 @@ VERIFY_LEVELS: Mapping[str, Evidence] = {
 }
 
 
-class Settings(ServiceSettings):
+class Settings(BasicSettings):
     """Upload every file that settles below a folder to S3, verify it, and remove it from disk.
 
     The first folder below the root names the bucket, the rest of the path is the key:
@@ -69,25 +69,6 @@ class Settings(ServiceSettings):
         default={"distributed_colony": "distributed-colony"},
         description="Buckets of folders whose names S3 does not allow",
     )
-    aws_region: Annotated[
-        str,
-        Option(flag="--region", short="-r", env="AWS_REGION", metavar="REGION", group="AWS"),
-    ] = Field(
-        default="eu-west-1",
-        pattern=r"^[a-z0-9-]{1,32}$",
-        description="Region to ask first; each bucket's own region is looked up once",
-    )
-    profile: Annotated[
-        str | None,
-        Option(short="-p", env="AWS_PROFILE", metavar="PROFILE", group="AWS"),
-    ] = Field(default=None, description="Named credentials; not used on EC2, where the role acts")
-    endpoint_url: Annotated[
-        str | None, Option(env="AWS_ENDPOINT_URL", metavar="URL", group="AWS")
-    ] = Field(
-        default=None,
-        pattern=r"^https?://[^\s/]+/?$",
-        description="Another service that speaks S3",
-    )
     verify: Annotated[Literal["read-back", "etag-md5", "size"], Option()] = Field(
         default="etag-md5",
         description=(
@@ -125,20 +106,6 @@ class Settings(ServiceSettings):
     multipart_mebibytes: Annotated[
         int, Option(flag="--multipart-from", metavar="MIB", group="limits")
     ] = Field(default=16, ge=5, le=5120, description="Send files of this size or more in parts")
-    grace_seconds: Annotated[float, Option(flag="--grace", metavar="SECONDS", group="limits")] = (
-        Field(default=20.0, ge=0, le=3600, description="Time to finish uploads after SIGTERM")
-    )
-    state_directory: Annotated[Path | None, Option(metavar="DIR")] = Field(
-        default=None,
-        description="Status, metrics and open multipart uploads; default: by user and root",
-    )
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Option()] = Field(
-        default="info", description="Least severe event that is logged"
-    )
-    log_form: Annotated[Literal["auto", "console", "json", "journal"], Option()] = Field(
-        default="auto",
-        description="Shape of the log; auto: journal under systemd, text on a terminal, else JSON",
-    )
 
     @field_validator("aliases")
     @classmethod

@@ -6,20 +6,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-
-import structlog
-from structlog.typing import FilteringBoundLogger
 
 from daemons.uploader.gate import GateState
 from daemons.uploader.report import PassCounts
 from daemons.uploader.service import Uploader
 from daemons.uploader.settings import Settings
-from shared.status import Metric, Status, StatusFile, default_state_folder, read_status
-
-log: FilteringBoundLogger = structlog.get_logger()
+from shared.status import Metric, Status, StatusFile, per_hour, render_head
 
 RETRY_REQUEST = "retry-parked"
 """A file of this name in the state folder asks the daemon to try parked files again."""
@@ -31,17 +25,6 @@ _MEANINGS = {
     "failed": "Attempts that failed, parked and held back files included",
     "bytes": "Bytes sent to S3",
 }
-
-
-def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return where this uploader keeps its state: one folder a root, so that roots never mix."""
-    if settings.state_directory is not None:
-        return settings.state_directory
-    base = default_state_folder("uploader", environ)
-    if environ.get("STATE_DIRECTORY"):
-        return base
-    root = settings.directory.absolute()
-    return base / f"{root.name or 'root'}-{sha256(bytes(root)).hexdigest()[:12]}"
 
 
 class StatusWriter:
@@ -63,7 +46,7 @@ class StatusWriter:
             "last_pass": asdict(counts),
             "totals": asdict(service.totals),
             "oldest_pending_at": None if pending is None else _moment(pending).isoformat(),
-            "files_per_hour": self._rate(service, now),
+            "files_per_hour": per_hour(service.totals.removed, self._started_at, now),
             "parked_files": len(service.parked),
             "parked": [
                 {"path": file.path, "reason": file.reason, "since": file.since.isoformat()}
@@ -75,15 +58,12 @@ class StatusWriter:
                 for name, gate in service.gates.items()
             },
         }
-        try:
-            self._file.write(
-                details,
-                self._metrics(service, now),
-                now=now,
-                last_success_at=service.last_success_at,
-            )
-        except OSError as error:
-            log.warning("status_not_written", folder=str(self._folder), reason=str(error))
+        self._file.write_or_warn(
+            details,
+            self._metrics(service, now),
+            now=now,
+            last_success_at=service.last_success_at,
+        )
 
     def retry_requested(self) -> bool:
         """Say whether somebody asked for parked files to be tried again; asked once, told once."""
@@ -113,10 +93,6 @@ class StatusWriter:
             Metric("oldest_pending_age_seconds", "gauge", "Age of the oldest file kept back", age),
         ]
 
-    def _rate(self, service: Uploader, now: datetime) -> float:
-        hours = (now - self._started_at).total_seconds() / 3600
-        return round(service.totals.removed / hours, 1) if hours else 0.0
-
 
 def request_retry(folder: Path) -> None:
     """Ask the daemon of this state folder, now or at its next start, to try parked files again."""
@@ -124,21 +100,11 @@ def request_retry(folder: Path) -> None:
     (folder / RETRY_REQUEST).touch()
 
 
-def load_status(folder: Path) -> Status | None:
-    """Return what the uploader last wrote; None if it never ran with this state folder."""
-    return read_status(folder)
-
-
 def render_status(status: Status, now: datetime) -> str:
     """Return the status as a few lines for a person."""
-    since = status.since_success(now)
     details = status.details
     totals = details.get("totals", {})
-    lines = [
-        f"uploader of {details.get('root')} (process {status.pid} on {status.host})",
-        f"  written     {_ago(status.age(now).total_seconds())}",
-        f"  last sent   {'never' if since is None else _ago(since.total_seconds())}",
-    ]
+    lines = render_head(status, str(details.get("root")), now, success="last sent")
     if isinstance(totals, dict):
         lines.append(
             f"  since start {totals.get('uploaded')} uploaded ({totals.get('bytes')} bytes), "
@@ -166,10 +132,6 @@ def _problems(details: Mapping[str, object]) -> list[str]:
     if isinstance(parked, list):
         lines += [f"  parked      {file['path']!r}: {file['reason']}" for file in parked]
     return lines
-
-
-def _ago(seconds: float) -> str:
-    return f"{max(0.0, seconds):.0f} s ago"
 
 
 def _moment(nanoseconds: int) -> datetime:

@@ -4,9 +4,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 
 from shared.errors import PermanentError, UsageError
-from shared.status import Metric, StatusFile, default_state_folder, read_status, render_metrics
+from shared.status import (
+    Metric,
+    StatusFile,
+    ago,
+    default_state_folder,
+    per_hour,
+    read_status,
+    render_head,
+    render_metrics,
+)
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NOW = START + timedelta(minutes=2)
@@ -123,3 +133,47 @@ def test_without_any_place_for_state_it_is_an_error(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(UsageError, match="HOME"):
         default_state_folder("carrier", {})
+
+
+def test_long_list_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    """A text "and 7 more" among the items would end whoever shows them."""
+    parked = [{"path": str(number), "reason": "bad"} for number in range(1000)]
+
+    writer = StatusFile(tmp_path, "carrier", started_at=START)
+    writer.write({"parked": parked}, [], now=NOW, last_success_at=None)
+
+    status = read_status(tmp_path)
+    assert status is not None
+    assert status.details["parked"] == parked
+
+
+def test_state_folder_out_of_order_stops_no_work(tmp_path: Path) -> None:
+    """A full disk must not end a daemon."""
+    (tmp_path / "state").write_bytes(b"a file")
+    writer = StatusFile(tmp_path / "state", "carrier", started_at=START)
+
+    with structlog.testing.capture_logs() as logs:
+        writer.write_or_warn({}, [], now=NOW, last_success_at=None)
+
+    assert [line["event"] for line in logs] == ["status_not_written"]
+
+
+def test_head_says_who_wrote_and_when_something_last_went_well(tmp_path: Path) -> None:
+    """Silence is an alarm, so both ages come first."""
+    writer = StatusFile(tmp_path, "carrier", started_at=START)
+    writer.write_or_warn({}, [], now=NOW, last_success_at=LAST)
+    status = read_status(tmp_path)
+    assert status is not None
+
+    lines = render_head(status, "/data", NOW + timedelta(seconds=5), success="last sent")
+
+    assert lines[0].startswith("carrier of /data (process ")
+    assert lines[1:] == ["  written     5 s ago", "  last sent   65 s ago"]
+
+
+def test_ages_and_rates_of_clocks_that_were_set_back() -> None:
+    """A clock that was corrected must not show what cannot be."""
+    assert ago(-3) == "0 s ago"
+    assert per_hour(5, NOW, NOW) == 0.0
+    assert per_hour(5, NOW, START) == 0.0
+    assert per_hour(5, START, NOW) == 150.0

@@ -5,17 +5,16 @@ from pathlib import Path
 import pytest
 import structlog
 
+from daemons.uploader.cli import state_folder
 from daemons.uploader.report import PassCounts
 from daemons.uploader.settings import Settings
 from daemons.uploader.status import (
     StatusWriter,
-    load_status,
     render_status,
     request_retry,
-    state_folder,
 )
 from shared.s3.errors import AccessDenied
-from shared.status import METRICS_NAME
+from shared.status import METRICS_NAME, read_status
 from tests.support.uploading import BUCKET, Place
 
 NOT_UTF8 = os.fsdecode(b"bad\xff")
@@ -48,7 +47,7 @@ async def test_status_tells_what_needs_a_person(place: Place, tmp_path: Path) ->
     service._at_pass_end = at_pass_end
     place.requests.fault = lambda _, uri: AccessDenied(uri)
     await place.one_pass(service)
-    status = load_status(state)
+    status = read_status(state)
 
     assert status is not None
     text = render_status(status, status.written_at + timedelta(seconds=5))
@@ -73,7 +72,7 @@ async def test_status_after_success(place: Place, tmp_path: Path) -> None:
 
     StatusWriter(tmp_path, settings(place)).write(service, counts)
 
-    status = load_status(tmp_path)
+    status = read_status(tmp_path)
     assert status is not None
     text = render_status(status, status.written_at)
     assert "1 uploaded (4 bytes), 0 already there, 0 failures" in text
@@ -91,7 +90,7 @@ async def test_missing_root_is_shown(place: Place, tmp_path: Path) -> None:
 
     StatusWriter(tmp_path, settings(place)).write(service, PassCounts())
 
-    status = load_status(tmp_path)
+    status = read_status(tmp_path)
     assert status is not None
     assert "root        it does not exist" in render_status(status, datetime.now(UTC))
 
@@ -115,11 +114,6 @@ def test_request_to_retry_is_told_once(place: Place, tmp_path: Path) -> None:
 
     assert writer.retry_requested()
     assert not writer.retry_requested()
-
-
-def test_daemon_that_never_ran_has_no_status(tmp_path: Path) -> None:
-    """The command says so instead of showing zeros."""
-    assert load_status(tmp_path) is None
 
 
 def test_each_root_has_a_state_folder_of_its_own(tmp_path: Path) -> None:

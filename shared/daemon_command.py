@@ -1,0 +1,239 @@
+"""The command of a daemon: run on, or do one of the things that can be done instead.
+
+A daemon says in a `DaemonCommand` what is its own; the flags, the order in which things are opened
+and the exit statuses are the same for all. Rule: whatever takes time to import is named by a
+function that imports it when it is called, so that --help and errors of usage answer at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from shared.daemon_settings import BasicSettings
+from shared.errors import ExitStatus, UsageError
+from shared.settings import load_settings
+
+if TYPE_CHECKING:
+    from shared.lifecycle import Control, Service
+    from shared.status import Status
+
+# The rest is imported where it is used, for the reason above.
+# ruff: noqa: PLC0415
+
+SettingsT = TypeVar("SettingsT", bound=BasicSettings)
+
+OpenDaemon = Callable[[SettingsT, Path, "Control"], AbstractAsyncContextManager["Service"]]
+"""Opens a daemon for the length of a block: settings, state folder, control."""
+Look = Callable[[SettingsT, Path], Awaitable[ExitStatus]]
+"""Prints what it finds and changes nothing: settings, state folder."""
+RenderStatus = Callable[["Status", datetime], str]
+"""Says in lines what status.json says, as of now."""
+
+
+@dataclass(frozen=True)
+class Action(Generic[SettingsT]):
+    """One more thing that a daemon's command does instead of running on."""
+
+    flag: str
+    help: str
+    run: Callable[[], Callable[[SettingsT, Path, str], int]]
+    """Imports late and returns what is called: settings, state folder, value; an exit status."""
+    metavar: str = ""
+    """What the flag takes; empty: nothing, and the value is the empty text."""
+    several: bool = False
+    """The flag takes one value or more; they come as one text, separated by blanks."""
+
+
+@dataclass(frozen=True)
+class DaemonCommand(Generic[SettingsT]):
+    """What a daemon's command has of its own."""
+
+    service: str
+    """One word: the sub-command, the package below `daemons` and the field in the log."""
+    settings: type[SettingsT]
+    state_folder: Callable[[SettingsT, Mapping[str, str]], Path]
+    """Where the state lies, from settings and environment; see `default_state_of`."""
+    open_daemon: Callable[[], OpenDaemon[SettingsT]]
+    show_plan: Callable[[], Look[SettingsT]]
+    run_checks: Callable[[], Look[SettingsT]]
+    render_status: Callable[[], RenderStatus]
+    actions: Sequence[Action[SettingsT]] = ()
+
+
+def run_daemon_command(command: DaemonCommand[SettingsT], argv: Sequence[str]) -> int:
+    """Run a daemon's command with these arguments; returns its exit status."""
+
+    def add_flags(parser: argparse.ArgumentParser) -> None:
+        _add_flags(parser, command.actions)
+
+    loaded = load_settings(
+        command.settings, argv, os.environ, service=command.service, extra=add_flags
+    )
+    folder = command.state_folder(loaded.settings, os.environ)
+    call = _Call(command, loaded.settings, loaded.arguments, folder)
+    if loaded.arguments.stop:
+        return call.stop()
+    if loaded.arguments.status:
+        return call.show_status()
+    if loaded.arguments.background:
+        return call.start_in_background(argv)
+    return call.run()
+
+
+def default_state_of(service: str, guarded: Path, environ: Mapping[str, str]) -> Path:
+    """Return where a service keeps its state: one folder for each path that it guards.
+
+    So two of them on two paths never mix; a unit's own folder, given by systemd, is taken as it is.
+    """
+    from shared.status import default_state_folder
+
+    base = default_state_folder(service, environ)
+    if environ.get("STATE_DIRECTORY"):
+        return base
+    path = guarded.absolute()
+    return base / f"{path.name or 'root'}-{sha256(bytes(path)).hexdigest()[:12]}"
+
+
+def _add_flags(parser: argparse.ArgumentParser, actions: Sequence[Action[SettingsT]]) -> None:
+    group = parser.add_argument_group("instead of running on")
+    choice = group.add_mutually_exclusive_group()
+    for flag, text in (
+        ("--once", "do one pass and exit"),
+        ("--plan", "print what a pass would do and change nothing"),
+        ("--check", "check settings, credentials and buckets"),
+        ("--background", "start and return to the shell"),
+        ("--stop", "stop the one in the background"),
+        ("--status", "show what the daemon last reported"),
+    ):
+        choice.add_argument(flag, action="store_true", help=text)
+    for action in actions:
+        # Kept under the flag itself, which no setting can be called.
+        if action.metavar:
+            choice.add_argument(
+                action.flag,
+                dest=action.flag,
+                nargs="+" if action.several else 1,
+                metavar=action.metavar,
+                help=action.help,
+            )
+        else:
+            choice.add_argument(
+                action.flag, dest=action.flag, action="store_const", const=(), help=action.help
+            )
+    group.add_argument(
+        "--log-file", type=Path, metavar="FILE", help="with --background: where the log goes"
+    )
+    # For --background: the daemon holds a lock on this file for as long as it lives.
+    group.add_argument("--pid-file", type=Path, help=argparse.SUPPRESS)
+
+
+@dataclass(frozen=True)
+class _Call(Generic[SettingsT]):
+    """One call of a daemon's command."""
+
+    command: DaemonCommand[SettingsT]
+    settings: SettingsT
+    arguments: argparse.Namespace
+    folder: Path
+
+    @property
+    def pid_file(self) -> Path:
+        """The file that the one in the background holds a lock on."""
+        given: Path | None = self.arguments.pid_file
+        return given or self.folder / f"{self.command.service}.pid"
+
+    def run(self) -> int:
+        """Do what needs a log: an action, a look, or the daemon's work itself."""
+        from shared.lifecycle import run
+        from shared.log import configure_logging
+
+        configure_logging(
+            self.command.service, level=self.settings.log_level, form=self.settings.log_form
+        )
+        for action in self.command.actions:
+            values: Sequence[str] | None = getattr(self.arguments, action.flag)
+            if values is not None:
+                return action.run()(self.settings, self.folder, " ".join(values))
+        if self.arguments.plan or self.arguments.check:
+            late = self.command.show_plan if self.arguments.plan else self.command.run_checks
+            look = late()
+            return run(lambda: look(self.settings, self.folder))
+        return self._live()
+
+    def _live(self) -> int:
+        from shared.background import hold_pid_file
+        from shared.lifecycle import Control, Service, run, run_service
+        from shared.systemd import Notifier
+
+        open_daemon = self.command.open_daemon()
+        notifier = Notifier(os.environ)
+
+        @asynccontextmanager
+        async def opened(control: Control) -> AsyncIterator[Service]:
+            async with open_daemon(self.settings, self.folder, control) as daemon:
+                yield daemon
+
+        async def live() -> ExitStatus:
+            return await run_service(
+                opened,
+                grace_seconds=self.settings.grace_seconds,
+                notifier=notifier,
+                once=self.arguments.once,
+            )
+
+        with ExitStack() as stack:
+            if self.arguments.pid_file is not None:
+                stack.enter_context(hold_pid_file(self.arguments.pid_file))
+            return run(live)
+
+    def start_in_background(self, argv: Sequence[str]) -> int:
+        """Start the daemon as a child of its own and wait until it is ready."""
+        from shared.background import DiedAtOnce, start_in_background
+
+        service = self.command.service
+        log_file = self.arguments.log_file or self.folder / f"{service}.log"
+        passed = [argument for argument in argv if argument != "--background"]
+        command = [sys.executable, "-m", f"daemons.{service}", *passed]
+        if self.arguments.pid_file is None:
+            command += ["--pid-file", str(self.pid_file)]
+        try:
+            started = start_in_background(
+                command, log_file=log_file, pid_file=self.pid_file, environ=os.environ
+            )
+        except DiedAtOnce as error:
+            sys.stderr.write(f"towpath {service}: {error}\n")
+            return error.exit_status
+        state = "running" if started.ready else "started, not ready yet"
+        sys.stdout.write(f"{state}: process {started.pid}, log {log_file}\n")
+        return ExitStatus.DONE
+
+    def stop(self) -> int:
+        """Stop the one in the background."""
+        from shared.background import stop_background
+        from shared.lifecycle import CLEAN_UP_SECONDS
+
+        # Closing has a limit of its own, and the process a moment to end.
+        patience = self.settings.grace_seconds + CLEAN_UP_SECONDS + 5.0
+        how = stop_background(self.pid_file, grace_seconds=patience)
+        sys.stdout.write(f"{how.value}\n")
+        return ExitStatus.DONE
+
+    def show_status(self) -> int:
+        """Print what the daemon last wrote into its state folder."""
+        from shared.status import read_status
+
+        status = read_status(self.folder)
+        if status is None:
+            raise UsageError(
+                f"no {self.command.service} has reported into {str(self.folder)!r}; "
+                "start one, or repeat the options that it was started with"
+            )
+        sys.stdout.write(self.command.render_status()(status, datetime.now(UTC)))
+        return ExitStatus.DONE

@@ -1,0 +1,271 @@
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import structlog
+
+from shared.daemon_command import Action, DaemonCommand, default_state_of, run_daemon_command
+from shared.daemon_settings import DaemonSettings
+from shared.errors import ExitStatus, UsageError
+from shared.lifecycle import Control
+from shared.status import Status, StatusFile, ago, default_state_folder
+
+
+class Settings(DaemonSettings):
+    """Carry things along."""
+
+
+@dataclass
+class Report:
+    """What a pass of the carrier did."""
+
+    failed: int
+
+    def fields(self) -> Mapping[str, object]:
+        """All counts."""
+        return {"failed": self.failed}
+
+
+@dataclass
+class Carrier:
+    """A daemon that writes down what is done to it."""
+
+    failed: int = 0
+    seen: list[str] = field(default_factory=list)
+
+    async def run(self, control: Control) -> None:
+        """Run on: end at once, as if stopped."""
+        self.seen.append("run")
+
+    async def run_once(self) -> Report:
+        """Do one pass."""
+        self.seen.append("pass")
+        return Report(self.failed)
+
+    @asynccontextmanager
+    async def open(
+        self, settings: Settings, folder: Path, control: Control
+    ) -> AsyncIterator["Carrier"]:
+        """Be open for a block."""
+        self.seen.append(f"open {folder.name} {settings.log_level}")
+        yield self
+        self.seen.append("closed")
+
+    async def look(self, settings: Settings, folder: Path) -> ExitStatus:
+        """Look without touching."""
+        self.seen.append(f"look {folder.name}")
+        return ExitStatus.UNREACHABLE
+
+    def act(self, settings: Settings, folder: Path, value: str) -> int:
+        """Do something else."""
+        self.seen.append(f"act {folder.name} {value!r}")
+        return ExitStatus.PARTLY_DONE
+
+
+def command(carrier: Carrier, folder: Path) -> DaemonCommand[Settings]:
+    """Make the carrier's command."""
+
+    def rendered(status: Status, now: datetime) -> str:
+        return f"{status.service} wrote {ago(status.age(now).total_seconds())}\n"
+
+    return DaemonCommand(
+        service="carrier",
+        settings=Settings,
+        state_folder=lambda settings, _: settings.state_directory or folder,
+        open_daemon=lambda: carrier.open,
+        show_plan=lambda: carrier.look,
+        run_checks=lambda: carrier.look,
+        render_status=lambda: rendered,
+        actions=[
+            Action("--forget", "forget everything", lambda: carrier.act),
+            Action("--retry", "try again", lambda: carrier.act, metavar="CID", several=True),
+            Action("--name", "be called", lambda: carrier.act, metavar="NAME"),
+        ],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _logging_put_back() -> Iterator[None]:
+    """Undo what a command does to the log of its process."""
+    yield
+    structlog.reset_defaults()
+
+
+def call(carrier: Carrier, folder: Path, *argv: str) -> int:
+    """Run the command."""
+    return run_daemon_command(command(carrier, folder), argv)
+
+
+@pytest.mark.parametrize(
+    ("argv", "failed", "status", "seen"),
+    [
+        ((), 0, 0, ["open state info", "run", "closed"]),
+        (("--once",), 0, 0, ["open state info", "pass", "closed"]),
+        (("--once", "--log-level", "error"), 1, 4, ["open state error", "pass", "closed"]),
+        (("--plan",), 0, 6, ["look state"]),
+        (("--check",), 0, 6, ["look state"]),
+        (("--forget",), 0, 4, ["act state ''"]),
+        (("--name", ""), 0, 4, ["act state ''"]),
+        (("--name", "x y"), 0, 4, ["act state 'x y'"]),
+        (("--retry", "00001", "00002"), 0, 4, ["act state '00001 00002'"]),
+        (("--stop",), 0, 0, []),
+    ],
+)
+def test_each_flag_does_its_own_thing_and_nothing_else(
+    tmp_path: Path, argv: Sequence[str], failed: int, status: int, seen: list[str]
+) -> None:
+    """What is asked for instead of running on must not also run."""
+    carrier = Carrier(failed)
+
+    assert call(carrier, tmp_path / "state", *argv) == status
+    assert carrier.seen == seen
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (("--once", "--plan"), "--plan"),
+        (("--forget", "--stop"), "--stop"),
+        (("--retry",), "--retry"),
+        (("--forgot",), "--forgot"),
+    ],
+)
+def test_a_line_that_means_two_things_or_none_is_refused(
+    tmp_path: Path, argv: Sequence[str], named: str
+) -> None:
+    """A daemon that guessed would do the one that was not meant."""
+    carrier = Carrier()
+
+    with pytest.raises(UsageError, match=named):
+        call(carrier, tmp_path, *argv)
+    assert not carrier.seen
+
+
+def test_nothing_is_imported_for_an_error_of_usage(tmp_path: Path) -> None:
+    """Whoever mistypes a flag must not wait for an SDK."""
+
+    def heavy() -> NoReturn:
+        raise AssertionError("imported")
+
+    impatient = DaemonCommand(
+        service="carrier",
+        settings=Settings,
+        state_folder=lambda _settings, _environ: tmp_path,
+        open_daemon=heavy,
+        show_plan=heavy,
+        run_checks=heavy,
+        render_status=heavy,
+        actions=[Action("--forget", "forget", heavy)],
+    )
+
+    with pytest.raises(UsageError, match="--grace"):
+        run_daemon_command(impatient, ["--grace", "-1"])
+    assert run_daemon_command(impatient, ["--stop"]) == ExitStatus.DONE
+
+
+def test_module_of_the_command_loads_none_of_the_heavy_parts() -> None:
+    """It is loaded for every --help."""
+    program = "import sys, shared.daemon_command; print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert not {"anyio", "structlog", "aiobotocore", "uvloop"} & set(done.stdout.split())
+
+
+def test_help_says_what_can_be_done_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The flags of a daemon stand beside those that all have."""
+    with pytest.raises(SystemExit):
+        call(Carrier(), tmp_path, "--help")
+
+    text = capsys.readouterr().out
+    assert "--retry CID [CID ...]" in text
+    assert "--once" in text
+    assert "--pid-file" not in text
+
+
+def test_status_is_what_was_last_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is read from the folder, without asking the daemon."""
+    now = datetime.now(UTC)
+    StatusFile(tmp_path, "carrier", started_at=now).write({}, [], now=now, last_success_at=None)
+
+    assert call(Carrier(), tmp_path, "--status") == ExitStatus.DONE
+    assert capsys.readouterr().out.startswith("carrier wrote ")
+
+
+def test_status_of_a_daemon_that_never_ran_is_an_error_of_usage(tmp_path: Path) -> None:
+    """Zeros would say that all is well."""
+    with pytest.raises(UsageError, match="no carrier has reported"):
+        call(Carrier(), tmp_path, "--status")
+
+
+def test_one_in_the_background_that_cannot_start_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The child is the daemon's own package; there is none of this name."""
+    assert call(Carrier(), tmp_path, "--background") != ExitStatus.DONE
+
+    assert "daemons.carrier" in capsys.readouterr().err
+    assert (tmp_path / "carrier.log").is_file()
+
+
+def test_pid_file_is_held_while_the_daemon_runs_and_gone_afterwards(tmp_path: Path) -> None:
+    """Stopping goes by the lock on it."""
+    pid_file = tmp_path / "run" / "carrier.pid"
+    carrier = Carrier()
+    held: list[bool] = []
+    carrier.seen = _Watched(held, pid_file)
+
+    assert call(carrier, tmp_path, "--pid-file", str(pid_file)) == ExitStatus.DONE
+
+    assert held
+    assert all(held)
+    assert not pid_file.exists()
+
+
+class _Watched(list[str]):
+    """Notes at each entry whether a file exists."""
+
+    def __init__(self, held: list[bool], path: Path) -> None:
+        super().__init__()
+        self._held = held
+        self._path = path
+
+    def append(self, text: str) -> None:
+        """Note it."""
+        self._held.append(self._path.exists())
+        super().append(text)
+
+
+def test_signal_handlers_are_as_before(tmp_path: Path) -> None:
+    """A command that is called from Python must leave its caller's Ctrl-C alone."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    call(Carrier(), tmp_path, "--once")
+
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_each_guarded_path_has_a_state_folder_of_its_own(tmp_path: Path) -> None:
+    """Two daemons on two paths of the same name must not mix their notes."""
+    environ = {"XDG_STATE_HOME": str(tmp_path)}
+
+    folders = {default_state_of("carrier", Path(root) / "s3", environ) for root in ("/a", "/b")}
+
+    assert len(folders) == 2
+    assert {folder.parent for folder in folders} == {default_state_folder("carrier", environ)}
+    assert default_state_of("carrier", Path("/"), environ).name.startswith("root-")
+    unit = {**environ, "STATE_DIRECTORY": str(tmp_path / "unit")}
+    assert default_state_of("carrier", Path("/a"), unit) == tmp_path / "unit"
