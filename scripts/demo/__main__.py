@@ -20,9 +20,12 @@ from scripts.demo.stage import PROJECT, DemoFailed, Linger, Stage
 from scripts.demo.workspace import open_workspace
 from shared.errors import ExitStatus, SuiteError
 
-CHAPTERS: Mapping[str, str] = {"uploader": "scripts.demo.uploader"}
+CHAPTERS: Mapping[str, str] = {
+    "uploader": "scripts.demo.uploader",
+    "handshake": "scripts.demo.handshake",
+}
 """Part to module; a module is imported when its part is played."""
-USUAL = ("uploader",)
+USUAL = ("uploader", "handshake")
 """What is played when no part is named."""
 _MEANING = "See the suite at work on an embedded S3; the folder demo-work stays to be looked at."
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
+from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +20,16 @@ _PLAIN_WIDTH = 110
 _PLAIN_EVERY_SECONDS = 3.0
 _INDENT = "  "
 _NARROWEST = 30
+
+
+class Progress(Protocol):
+    """Where things stand, in two forms; one that equals the last is not shown again in a file."""
+
+    def line(self) -> str:
+        """Return all of it in a line."""
+
+    def panel(self) -> RenderableType:
+        """Return what a terminal shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,13 @@ class Numbers:
             f"on disk {self.on_disk:>4}   {self.per_second:>4.0f}/s   {self.delay}"
         )
 
+    def panel(self) -> RenderableType:
+        """Return a bar above the line."""
+        bar = ProgressBar(total=max(1, self.planned), completed=self.in_s3, width=40)
+        line = Table.grid(padding=(0, 2))
+        line.add_row(bar, Text(f"{self.in_s3} of {self.planned} files"))
+        return Group(Text(""), line, Text(self.line(), "bold"))
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -62,7 +80,7 @@ class Board:
         self._began = time.monotonic()
         self._live: Live | None = None
         self._plain_due = 0.0
-        self._shown: Numbers | None = None
+        self._shown: Progress | None = None
 
     def chapter(self, title: str, meaning: str) -> None:
         """Head a chapter; its clock begins to run."""
@@ -95,10 +113,10 @@ class Board:
             margin = " " * len(clock) if number else clock
             self._print(Text.assemble((margin, "dim"), (line, style)))
 
-    def show(self, numbers: Numbers) -> None:
+    def show(self, numbers: Progress) -> None:
         """Show where things stand: at once on a terminal, now and then elsewhere."""
         if self._live is not None:
-            self._live.update(_panel(numbers), refresh=True)
+            self._live.update(numbers.panel(), refresh=True)
         elif not self._console.is_terminal:
             elapsed = time.monotonic() - self._began
             if elapsed >= self._plain_due and numbers != self._shown:
@@ -134,13 +152,6 @@ class Board:
 def _wrapped(text: str, room: int) -> Sequence[str]:
     """Break a text into lines, but no word: paths are there to be copied."""
     return wrap(text, max(_NARROWEST, room), break_long_words=False, break_on_hyphens=False) or [""]
-
-
-def _panel(numbers: Numbers) -> RenderableType:
-    bar = ProgressBar(total=max(1, numbers.planned), completed=numbers.in_s3, width=40)
-    line = Table.grid(padding=(0, 2))
-    line.add_row(bar, Text(f"{numbers.in_s3} of {numbers.planned} files"))
-    return Group(Text(""), line, Text(numbers.line(), "bold"))
 
 
 def _console() -> Console:
