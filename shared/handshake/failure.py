@@ -1,14 +1,25 @@
-"""Why a job is parked, for people: `failed/CID-<CID>.json`. Pure."""
+"""Why a job is parked, for people: `failed/CID-<CID>.json`. Pure.
 
-import re
+The lease says whether a job is parked, this says why: a report beside a lease in any other state is
+left over from a crash or a late writer, and means nothing.
+"""
+
 from dataclasses import dataclass
 
-from shared.handshake.fields import count_field, dump_record, parse_record, text_field
+from shared.handshake.fields import (
+    COUNT_END,
+    count_field,
+    dump_record,
+    line_field,
+    one_line,
+    parse_record,
+    tail_lines,
+    text_field,
+)
 from shared.handshake.layout import CID, JobFolder, parse_job_folder
 
 SCHEMA = 1
 TAIL_CHARACTERS_MAX = 16 * 1024
-_LINE = re.compile(r"[^\x00-\x1f\x7f]{0,2000}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +48,13 @@ class FailureReport:
                 "schema": SCHEMA,
                 "cid": self.cid,
                 "job": str(self.job),
-                "step": self.step,
-                "reason": " ".join(self.reason.split())[:2000],
+                "step": one_line(self.step),
+                "reason": one_line(self.reason),
                 "exit_status": self.exit_status,
                 "attempts": self.attempts,
-                "host": self.host,
-                "failed_at": self.failed_at,
-                "log_tail": self.log_tail[-TAIL_CHARACTERS_MAX:],
+                "host": one_line(self.host),
+                "failed_at": one_line(self.failed_at),
+                "log_tail": tail_lines(self.log_tail, TAIL_CHARACTERS_MAX),
             }
         )
 
@@ -53,17 +64,22 @@ def parse_failure(body: bytes, cid: str) -> FailureReport:
     record = parse_record(body, "the failure report", SCHEMA)
     if text_field(record, "cid", CID) != cid:
         raise ValueError(f"the report is of CID {record.get('cid')!r}, and lies under CID {cid}")
-    status = record.get("exit_status")
-    if status is not None and (not isinstance(status, int) or isinstance(status, bool)):
-        raise ValueError("field 'exit_status' must be a whole number or null")
     return FailureReport(
         cid=cid,
         job=parse_job_folder(text_field(record, "job", None)),
-        step=text_field(record, "step", _LINE),
-        reason=text_field(record, "reason", _LINE),
-        exit_status=status,
+        step=line_field(record, "step"),
+        reason=line_field(record, "reason"),
+        exit_status=_exit_status(record.get("exit_status")),
         attempts=count_field(record, "attempts"),
-        host=text_field(record, "host", _LINE),
-        failed_at=text_field(record, "failed_at", _LINE),
-        log_tail=text_field(record, "log_tail", None),
+        host=line_field(record, "host"),
+        failed_at=line_field(record, "failed_at"),
+        log_tail=tail_lines(text_field(record, "log_tail", None), TAIL_CHARACTERS_MAX),
     )
+
+
+def _exit_status(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= COUNT_END:
+        raise ValueError("field 'exit_status' must be a whole number or null")
+    return value

@@ -6,9 +6,12 @@
     claimed -> parked      it failed too often; a person puts it back: released, attempts 0
     committed              the end: the result of this runout, and of no other, counts
 
+Every other step is refused with ValueError, so that no mistake elsewhere can write it.
+
 A lease is expired when an observer has seen it unchanged for the time to live on its own monotonic
 clock. Clocks of two machines are never compared; `since` is for people. Every write differs from
-all others (owner and beat), so that its checksum tells whose it was when an answer is lost.
+all others (process, generation, beat), so that whoever reads it knows whose it was when an answer
+was lost, and an ETag seen twice means that nothing happened in between.
 """
 
 import re
@@ -16,12 +19,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.handshake.fields import count_field, dump_record, parse_record, text_field
+from shared.handshake.fields import (
+    count_field,
+    dump_record,
+    line_field,
+    one_line,
+    parse_record,
+    text_field,
+)
 from shared.handshake.layout import CID, JobFolder, Runout, parse_job_folder, parse_runout
 
 SCHEMA = 1
-_REASON_MAX = 2000
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{0,200}")
+_IDENTITY = re.compile(r"[!-~]{1,200}")
 
 
 class LeaseState(StrEnum):
@@ -42,7 +51,13 @@ class Owner:
     instance: str
     """Random, one a work folder: a process that starts in it knows that its former owner ended."""
     host: str
-    """For people."""
+    """For people; and two hosts that are copies of one disk are not the same instance."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would make two owners look like one, or a lease unreadable."""
+        for name in (self.process, self.instance):
+            if not _IDENTITY.fullmatch(name):
+                raise ValueError(f"{name!r} names no owner; allowed: {_IDENTITY.pattern}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,7 @@ class Lease:
     owner: Owner
     job: JobFolder
     attempts: int
-    """Times the job itself has failed since it was sent or put back."""
+    """Times the job itself has failed since its first claim, or since it was put back."""
     since: str
     """When this state began, on the owner's clock: for people only."""
     runout: Runout | None = None
@@ -76,16 +91,22 @@ class Lease:
             "owner": {
                 "process": self.owner.process,
                 "instance": self.owner.instance,
-                "host": self.owner.host,
+                "host": one_line(self.owner.host),
             },
             "job": str(self.job),
             "attempts": self.attempts,
-            "since": self.since,
-            "reason": self.reason[:_REASON_MAX],
+            "since": one_line(self.since),
+            "reason": one_line(self.reason),
         }
         if self.runout is not None:
             record["runout"] = str(self.runout)
         return dump_record(record)
+
+    def is_the_write(self, other: "Lease") -> bool:
+        """Tell whether both are one and the same write; words for people are not compared."""
+        same_owner = self.owner.process == other.owner.process
+        same_turn = (self.generation, self.beat) == (other.generation, other.beat)
+        return same_owner and same_turn and (self.state, self.runout) == (other.state, other.runout)
 
 
 def parse_lease(body: bytes, cid: str) -> Lease:
@@ -105,9 +126,9 @@ def parse_lease(body: bytes, cid: str) -> Lease:
         owner=_parse_owner(record),
         job=parse_job_folder(text_field(record, "job", None)),
         attempts=count_field(record, "attempts"),
-        since=text_field(record, "since", _NAME),
+        since=line_field(record, "since"),
         runout=parse_runout(text_field(record, "runout", None)) if "runout" in record else None,
-        reason=text_field(record, "reason", None),
+        reason=line_field(record, "reason"),
     )
     if (lease.state is LeaseState.COMMITTED) != (lease.runout is not None):
         raise ValueError("the lease names a runout exactly when it is committed; this one does not")
@@ -118,13 +139,18 @@ def _parse_owner(record: Mapping[str, object]) -> Owner:
     owner = record.get("owner")
     if not isinstance(owner, dict):
         raise ValueError("the lease has no owner")  # noqa: TRY004 - callers wait for one type
-    return Owner(*(text_field(owner, name, _NAME) for name in ("process", "instance", "host")))
+    return Owner(
+        process=text_field(owner, "process", _IDENTITY),
+        instance=text_field(owner, "instance", _IDENTITY),
+        host=line_field(owner, "host"),
+    )
 
 
 def claim(cid: str, job: JobFolder, owner: Owner, before: Lease | None, since: str) -> Lease:
     """Return the lease as its new owner writes it; `before` is what it replaces."""
     if before is None:
         return Lease(cid, LeaseState.CLAIMED, 1, 1, owner, job, 0, since)
+    _require(before, LeaseState.CLAIMED, LeaseState.RELEASED)
     return replace(
         before,
         state=LeaseState.CLAIMED,
@@ -140,23 +166,26 @@ def claim(cid: str, job: JobFolder, owner: Owner, before: Lease | None, since: s
 
 def renew(lease: Lease) -> Lease:
     """Return it with one more heartbeat."""
+    _require(lease, LeaseState.CLAIMED)
     return replace(lease, beat=lease.beat + 1)
 
 
 def release(lease: Lease, reason: str, since: str, *, failed: bool) -> Lease:
     """Return it for anybody to claim; `failed` counts as an attempt of the job."""
+    _require(lease, LeaseState.CLAIMED)
     return replace(
         lease,
         state=LeaseState.RELEASED,
         beat=lease.beat + 1,
         attempts=lease.attempts + failed,
         since=since,
-        reason=reason,
+        reason=one_line(reason),
     )
 
 
 def commit(lease: Lease, runout: Runout, since: str) -> Lease:
     """Return it as the record that this runout counts."""
+    _require(lease, LeaseState.CLAIMED)
     return replace(
         lease,
         state=LeaseState.COMMITTED,
@@ -169,18 +198,20 @@ def commit(lease: Lease, runout: Runout, since: str) -> Lease:
 
 def park(lease: Lease, reason: str, since: str) -> Lease:
     """Return it as one that nobody claims until a person puts it back."""
+    _require(lease, LeaseState.CLAIMED)
     return replace(
         lease,
         state=LeaseState.PARKED,
         beat=lease.beat + 1,
         attempts=lease.attempts + 1,
         since=since,
-        reason=reason,
+        reason=one_line(reason),
     )
 
 
 def put_back(lease: Lease, owner: Owner, since: str) -> Lease:
     """Return a parked lease for anybody to claim, with all its attempts before it."""
+    _require(lease, LeaseState.PARKED)
     return replace(
         lease,
         state=LeaseState.RELEASED,
@@ -190,6 +221,11 @@ def put_back(lease: Lease, owner: Owner, since: str) -> Lease:
         since=since,
         reason="put back",
     )
+
+
+def _require(lease: Lease, *states: LeaseState) -> None:
+    if lease.state not in states:
+        raise ValueError(f"the lease of CID {lease.cid} is {lease.state}; it takes no such step")
 
 
 @dataclass(slots=True)

@@ -16,7 +16,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.handshake.fields import count_field, dump_record, parse_record, text_field
+from shared.handshake.fields import (
+    count_field,
+    dump_record,
+    line_field,
+    one_line,
+    parse_record,
+    text_field,
+)
 from shared.handshake.layout import CID, JobFolder, closest_name, parse_job_folder, quality_name
 
 SCHEMA = 1
@@ -60,9 +67,9 @@ class Manifest:
                 "cid": self.cid,
                 "job": str(self.job),
                 "generation": self.generation,
-                "owner": self.owner,
-                "producer": self.producer,
-                "created_at": self.created_at,
+                "owner": one_line(self.owner),
+                "producer": one_line(self.producer),
+                "created_at": one_line(self.created_at),
                 "files": [
                     {"name": file.name, "size": file.size, "crc64nvme": file.crc64nvme}
                     for file in self.files
@@ -87,9 +94,9 @@ def parse_manifest(body: bytes, cid: str) -> Manifest:
         cid=named,
         job=parse_job_folder(text_field(record, "job", None)),
         generation=count_field(record, "generation"),
-        owner=text_field(record, "owner", None),
-        producer=text_field(record, "producer", None),
-        created_at=text_field(record, "created_at", None),
+        owner=line_field(record, "owner"),
+        producer=line_field(record, "producer"),
+        created_at=line_field(record, "created_at"),
         files=files,
     )
 

@@ -4,19 +4,29 @@ PROD's ledgers lie on PROD; a laptop or EC2 sees them through these summaries. T
 `Publisher` writes one when it says something new.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from shared.handshake.fields import dump_record, parse_record, text_field
+from shared.handshake.fields import (
+    RECORD_BYTES_MAX,
+    dump_record,
+    line_field,
+    one_line,
+    parse_record,
+    text_field,
+)
 from shared.handshake.layout import CID, Layout
 from shared.s3.store import ObjectStore, PutOptions
 
 SCHEMA = 1
-_CIDS = 100_000
 _NOTES_MAX = 1000
+_NOTE_CHARACTERS_MAX = 500
+_STATE = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_STATES_MAX = 40
+_RATE_MAX = 1e9
 _RANGE = re.compile(r"([0-9]{5})(?:-([0-9]{5}))?")
-_LINE = re.compile(r"[^\x00-\x1f\x7f]{0,2000}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +46,8 @@ class Summary:
     def to_bytes(self) -> bytes:
         """Return the object's content."""
         record = self.said()
-        return dump_record({**record, "written_at": self.written_at, "per_hour": self.per_hour})
+        rate = min(max(self.per_hour, 0.0), _RATE_MAX) if math.isfinite(self.per_hour) else 0.0
+        return dump_record({**record, "written_at": one_line(self.written_at), "per_hour": rate})
 
     def says_the_same_as(self, other: "Summary | None") -> bool:
         """Tell whether publishing it again would be no news."""
@@ -48,9 +59,9 @@ class Summary:
         return {
             "schema": SCHEMA,
             "service": self.service,
-            "host": self.host,
+            "host": one_line(self.host),
             "cids": {state: pack_cids(cids) for state, cids in self.cids.items()},
-            "notes": {cid: " ".join(note.split())[:500] for cid, note in notes.items()},
+            "notes": {cid: one_line(note, _NOTE_CHARACTERS_MAX) for cid, note in notes.items()},
         }
 
 
@@ -59,19 +70,39 @@ def parse_summary(body: bytes, service: str) -> Summary:
     record = parse_record(body, "the summary", SCHEMA)
     if record.get("service") != service:
         raise ValueError(f"the summary is of {record.get('service')!r}, and lies under {service}")
-    cids, notes, rate = record.get("cids"), record.get("notes"), record.get("per_hour")
-    if not isinstance(cids, dict) or not isinstance(notes, dict):
-        raise ValueError("the fields 'cids' and 'notes' must be objects")  # noqa: TRY004 - callers wait for one type
-    if not isinstance(rate, int | float) or isinstance(rate, bool):
-        raise ValueError("field 'per_hour' must be a number")  # noqa: TRY004 - callers wait for one type
+    cids, notes = record.get("cids"), record.get("notes")
+    if not isinstance(cids, dict) or not isinstance(notes, dict) or len(cids) > _STATES_MAX:
+        raise ValueError("the fields 'cids' and 'notes' must be objects, of few states")
     return Summary(
         service=service,
-        host=text_field(record, "host", _LINE),
-        written_at=text_field(record, "written_at", _LINE),
-        cids={state: unpack_cids(text_field(cids, state, None)) for state in cids},
-        notes={cid: text_field(notes, cid, _LINE) for cid in notes if CID.fullmatch(cid)},
-        per_hour=float(rate),
+        host=line_field(record, "host"),
+        written_at=line_field(record, "written_at"),
+        cids={_state(name): unpack_cids(_ranges(cids, name)) for name in cids},
+        notes={
+            cid: line_field(notes, cid, _NOTE_CHARACTERS_MAX)
+            for cid in sorted(notes)[:_NOTES_MAX]
+            if CID.fullmatch(cid)
+        },
+        per_hour=_rate(record.get("per_hour")),
     )
+
+
+def _state(name: str) -> str:
+    if not _STATE.fullmatch(name):
+        raise ValueError(f"{name[:40]!r} is no name of a state; allowed: {_STATE.pattern}")
+    return name
+
+
+def _ranges(cids: Mapping[str, object], state: str) -> str:
+    return text_field(cids, state, None, longest=RECORD_BYTES_MAX)
+
+
+def _rate(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError("field 'per_hour' must be a number")  # noqa: TRY004 - callers wait for one type
+    if not 0 <= value <= _RATE_MAX:
+        raise ValueError("field 'per_hour' must be a number from 0 to a billion")
+    return float(value)
 
 
 def pack_cids(cids: Iterable[str]) -> str:
@@ -92,15 +123,17 @@ def pack_cids(cids: Iterable[str]) -> str:
 def unpack_cids(text: str) -> frozenset[str]:
     """Read what `pack_cids` wrote; ValueError names the part that is no range."""
     cids: set[str] = set()
+    before = -1
     for part in text.split(",") if text else ():
         found = _RANGE.fullmatch(part)
         if found is None:
             raise ValueError(f"{part[:40]!r} is no CID and no range of CIDs")
         first, last = int(found[1]), int(found[2] or found[1])
-        # Five digits bound the range; the sum of many overlapping ones is bounded by the set.
-        if len(cids) + last - first > 2 * _CIDS:
-            raise ValueError("the ranges of CIDs overlap")
+        # In ascending order five digits bound the work, however long the text is.
+        if not before < first <= last:
+            raise ValueError(f"{part!r} does not lie behind the ranges before it")
         cids.update(f"{number:05d}" for number in range(first, last + 1))
+        before = last
     return frozenset(cids)
 
 

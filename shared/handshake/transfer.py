@@ -39,9 +39,11 @@ class Fetched:
     """Of the bytes on disk, in base64."""
 
 
-async def read_small(store: ObjectStore, uri: S3Uri, *, limit: int) -> tuple[bytes, str]:
+async def read_small(
+    store: ObjectStore, uri: S3Uri, *, limit: int, deadline: float | None = None
+) -> tuple[bytes, str]:
     """Return content and ETag of an object of at most `limit` bytes; TooLarge, NotFound."""
-    async with store.get(uri) as download:
+    async with store.get(uri, deadline=deadline) as download:
         _check_size(download.info, limit)
         body = bytearray()
         async for piece in download:
@@ -65,7 +67,8 @@ async def fetch_file(
         shared.s3.errors: as `ObjectStore.get` does.
         OSError: the disk is full or broken.
     """
-    temporary = target.with_name(f".{target.name[:180]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    # At most 40 characters of a name from outside: four bytes each still fit into a file's name.
+    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
     stream = await to_thread.run_sync(_create, temporary)
     try:
         with stream:
@@ -93,7 +96,13 @@ async def send_file(
     when: When = ALWAYS,
     options: PutOptions = NO_OPTIONS,
 ) -> Stored:
-    """Upload a file as it is now; SourceChanged when it changes meanwhile, else as `put_file`."""
+    """Upload a regular file as it is now.
+
+    Raises:
+        SourceChanged: it is no regular file, or changed meanwhile.
+        OSError: it cannot be read; ELOOP for a symbolic link.
+        shared.s3.errors: as `ObjectStore.put_file` does.
+    """
     try:
         source = await to_thread.run_sync(open_pinned, str(path))
     except PinBroken as error:
