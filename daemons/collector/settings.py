@@ -1,0 +1,109 @@
+"""The collector's options. Names given in `Option(...)` are fixed: people have them in shells."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from shared.daemon_command import default_state_of
+from shared.daemon_settings import REGION_PATTERN, DaemonSettings
+from shared.handshake.layout import DEFAULT_PREFIX, Layout
+from shared.options import Option
+from shared.s3.uri import bucket_fault
+
+
+class Settings(DaemonSettings):
+    """Pull every finished result from S3 and merge it into the central folder, never overwriting.
+
+    Results lie below s3://BUCKET/PREFIX/from-ec2/; each goes to a folder of the inbox, and from
+    there, once it is checked, into the central folder. Then its CID is recorded.
+    """
+
+    root: Annotated[Path, Option(metavar="DIR")] = Field(
+        default=Path(), description="Project root: the paths below are relative to it"
+    )
+    bucket: Annotated[str, Option(short="-b", env="BUCKET", metavar="BUCKET")] = Field(
+        description="The bucket that PROD and EC2 share"
+    )
+    prefix: Annotated[str, Option(metavar="PREFIX")] = Field(
+        default=DEFAULT_PREFIX,
+        pattern=r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$",
+        description="Where the hand-shake lies in the bucket, without a slash at either end",
+    )
+    poll_seconds: Annotated[
+        float,
+        Option(
+            flag="--poll",
+            env="SLEEP_SEC",
+            metavar="SECONDS",
+            allowed="a number of seconds greater than 0, at most 86400",
+        ),
+    ] = Field(default=30.0, gt=0, le=86400, description="Time between two looks at the bucket")
+    inbox: Annotated[Path, Option(metavar="DIR", group="paths")] = Field(
+        default=Path("data/local-cats/tmp/positions/aws_inbox"),
+        description="Results as they were pulled, one folder each",
+    )
+    central: Annotated[Path, Option(metavar="DIR", group="paths")] = Field(
+        default=Path("data/local-cats/tmp/positions/aws_compare_out"),
+        description="The merged results; nothing in it is ever overwritten or deleted",
+    )
+    ledger: Annotated[Path, Option(metavar="FILE", group="paths")] = Field(
+        default=Path(".completed_cids"), description="The CIDs that were collected, one a line"
+    )
+    aws_region: Annotated[
+        str,
+        Option(
+            flag="--region",
+            short="-r",
+            env=("AWS_DEFAULT_REGION", "AWS_REGION"),
+            metavar="REGION",
+            group="AWS",
+        ),
+    ] = Field(
+        default="us-west-2",
+        pattern=REGION_PATTERN,
+        description="Region to ask first; the bucket's own region is looked up once",
+    )
+    runouts_in_flight: Annotated[int, Option(metavar="N", group="limits")] = Field(
+        default=8, ge=1, le=64, description="Results that are pulled or compared at once"
+    )
+    largest_file_mebibytes: Annotated[
+        int, Option(flag="--largest-file", metavar="MIB", group="limits")
+    ] = Field(
+        default=2048, ge=1, le=1_048_576, description="Larger files of a result are refused, MiB"
+    )
+
+    @field_validator("bucket")
+    @classmethod
+    def _legal_bucket(cls, bucket: str) -> str:
+        if fault := bucket_fault(bucket):
+            raise ValueError(f"{bucket!r} {fault}")
+        return bucket
+
+    @property
+    def layout(self) -> Layout:
+        """The names in the bucket."""
+        return Layout(self.bucket, self.prefix)
+
+    @property
+    def inbox_folder(self) -> Path:
+        """The inbox, wherever the root is."""
+        return self.root / self.inbox
+
+    @property
+    def central_folder(self) -> Path:
+        """The central folder, wherever the root is."""
+        return self.root / self.central
+
+    @property
+    def ledger_file(self) -> Path:
+        """The ledger, wherever the root is."""
+        return self.root / self.ledger
+
+
+def state_folder(settings: Settings, environ: Mapping[str, str]) -> Path:
+    """Return where this collector keeps its state: one folder a project root."""
+    if settings.state_directory is not None:
+        return settings.state_directory
+    return default_state_of("collector", settings.root, environ)
