@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := shared daemons pipelines scripts tests bench
 PYTEST := $(BIN)/python -m pytest
+DAEMONS := $(notdir $(patsubst %/__main__.py,%,$(wildcard daemons/*/__main__.py)))
 
-.PHONY: help install system demo test check format lint types imports soak bench lock clean
+.PHONY: help install system demo test check format lint types imports reference soak bench lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 12
@@ -47,6 +48,11 @@ types: install ## mypy, strict
 
 imports: install ## who may import whom
 	@$(BIN)/lint-imports
+
+reference: install ## write the sample files and the pages of options anew
+	@for daemon in $(DAEMONS); do \
+	  $(BIN)/towpath config reference $$daemon > docs/options/$$daemon.md && \
+	  $(BIN)/towpath config reference --toml $$daemon > configs/$$daemon.toml || exit 1; done
 
 soak: install ## the same properties, many more times (about an hour)
 	@TOWPATH_SOAK=1 $(PYTEST) -q --timeout 7200 tests/unit tests/integration tests/acceptance
