@@ -97,9 +97,8 @@ def _pace(pace: Pace | None, what: str, counted: str) -> str:
     if pace is None:
         return f"not known: fewer than two CIDs were {counted} in the last 24 h"
     hours = pace.window // timedelta(hours=1)
-    return (
-        f"{pace.per_hour:,.1f} {what} an hour ({pace.count:,} were {counted} in the last {hours} h)"
-    )
+    rate = f"{pace.per_hour:,.0f}" if pace.per_hour >= 100 else f"{pace.per_hour:.1f}"  # noqa: PLR2004 - three digits say enough
+    return f"{rate} {what} an hour ({pace.count:,} were {counted} in the last {hours} h)"
 
 
 def _time_left(board: Board) -> str:
@@ -121,7 +120,7 @@ def _rows(title: str, board: Board, rows: Sequence[Row]) -> list[str]:
 
 def _row(board: Board, row: Row, otherwise: str) -> str:
     age = "" if row.since is None else f"{duration(board.now - row.since)} ago"
-    return f"  {row.cid}  {row.state:<12}{age:<14}{cut(row.reason or otherwise)}".rstrip()
+    return f"  {row.cid}  {row.state:<12}{age:<18}{cut(row.reason or otherwise)}".rstrip()
 
 
 def _claims(board: Board) -> list[str]:

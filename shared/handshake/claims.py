@@ -31,6 +31,7 @@ from shared.s3.errors import (
     Conflict,
     NotFound,
     ObjectError,
+    OutcomeUnknown,
     PreconditionFailed,
     TooLarge,
     Unsupported,
@@ -216,8 +217,12 @@ class LeaseBook:
     async def _read_back(self, cid: str, error: ObjectError) -> SeenLease | None:
         try:
             return await self.read(cid)
-        except ObjectError:
-            raise error from None
+        except ObjectError as unread:
+            if not isinstance(error, _REFUSED):
+                raise error from unread
+            # Refused for good is what it must not look like: it may have been carried out before.
+            note = f"{error.code}, and it cannot be read back: {unread}"
+            raise OutcomeUnknown(error.uri, error.answer, note) from unread
 
     async def _report_etag(self, cid: str) -> str | None:
         try:

@@ -9,6 +9,7 @@ from shared.handshake.lease import Lease, LeaseState, parse_lease
 from shared.s3.errors import (
     AccessDenied,
     Conflict,
+    NotFound,
     ObjectError,
     OutcomeUnknown,
     PreconditionFailed,
@@ -247,6 +248,21 @@ async def test_step_that_cannot_be_read_back_is_called_again_and_happens_once(
     assert ground.lease() == claim.lease
     assert claim.lease.state is ENDS[step]
     assert claim.lease.attempts == (step in {"fail", "park"})
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("refusal", [PreconditionFailed, NotFound, Conflict])
+async def test_refusal_that_cannot_be_read_back_is_unknown(
+    ground: Ground, refusal: type[ObjectError]
+) -> None:
+    """A daemon outlives what is unknown; a refusal for good would end it."""
+    ground.script.add("before", Verb.PUT, refusal)
+    ground.script.add("before", Verb.GET, Unreachable)
+
+    with pytest.raises(OutcomeUnknown, match="it cannot be read back"):
+        await ground.ours.claim(CID, JOB, None)
+
+    assert (await ground.claimed()).lease == ground.lease()
 
 
 @pytest.mark.asyncio

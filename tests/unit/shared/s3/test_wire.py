@@ -23,6 +23,7 @@ from shared.s3.wire import (
     read_checksums,
     read_etag,
     read_info,
+    read_listed,
     read_parameters,
     weigh,
     when_parameters,
@@ -115,7 +116,6 @@ def test_only_what_speaks_of_all_bytes_is_a_checksum(
     ("answer", "size"),
     [
         ({"ContentLength": 7}, 7),
-        ({"Size": 8}, 8),
         ({"ContentLength": 2, "ContentRange": "bytes 0-1/9"}, 9),
         ({"ContentLength": 2, "ContentRange": "bytes 0-1/*"}, 2),
         ({}, 0),
@@ -124,6 +124,23 @@ def test_only_what_speaks_of_all_bytes_is_a_checksum(
 def test_size_is_that_of_the_whole_object(answer: dict[str, object], size: int) -> None:
     """A range answers with its own length."""
     assert read_info(URI, answer).size == size
+
+
+@pytest.mark.parametrize(("etag", "md5"), [(MD5, MD5), (f"{MD5}-2", "")])
+def test_entry_of_a_listing_is_an_object(etag: str, md5: str) -> None:
+    """What is listed is not asked for again; the ETag of parts is no MD5."""
+    entry = {"Key": "a.png", "Size": 8, "ETag": f'"{etag}"', "LastModified": MOMENT}
+
+    found = read_listed("colony-shots", entry)
+
+    assert found == ObjectInfo(URI, 8, etag, MOMENT, Checksums(md5=md5))
+
+
+def test_bare_entry_of_a_listing_is_an_object() -> None:
+    """Stores other than AWS leave out what nobody asked them for."""
+    found = read_listed("colony-shots", {"Key": "a.png"})
+
+    assert (found.uri, found.size, found.etag, found.modified_at.year) == (URI, 0, "", 1970)
 
 
 def test_info_carries_everything_that_was_answered() -> None:
