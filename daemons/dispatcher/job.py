@@ -45,6 +45,9 @@ from shared.templates import fill_template
 
 log: FilteringBoundLogger = structlog.get_logger()
 
+STEPS = ("looked", "chosen", "built", "seed sent", "marked", "recorded", "cleared")
+"""The failpoints of one CID's way, in order."""
+
 _MARKER_BYTES_MAX = 1024
 _CLEAN_UP_SECONDS = 10.0
 _SEED = PutOptions(content_type="application/vnd.apache.parquet")

@@ -235,8 +235,8 @@ class Dispatcher:
         began = anyio.current_time()
         waiting = sorted(self.lookout.backlog.chunks.keys() - self._sent - self._survey.answers)
         counts.waiting = len(waiting)
-        for cid in waiting:
-            is_over = anyio.current_time() - began > self._limits.interval_seconds
+        for number, cid in enumerate(waiting):
+            is_over = number > 0 and anyio.current_time() - began > self._limits.interval_seconds
             if is_over or self._control.stopping.is_set():
                 return
             action = await self._plan(cid)

@@ -133,6 +133,7 @@ class CidJobs:
         if claim is None:
             return Outcome(target, Ending.TAKEN)
         self._step("claimed")
+        log.debug("job_claimed", cid=target.cid, generation=claim.lease.generation)
         began = anyio.current_time()
         outcome = Outcome(target, Ending.LOST)
         with ExitStack() as files:

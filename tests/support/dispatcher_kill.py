@@ -36,6 +36,7 @@ import anyio
 import structlog
 from anyio import to_thread
 
+from daemons.dispatcher.job import STEPS
 from daemons.dispatcher.opening import watch_options
 from daemons.dispatcher.settings import Settings
 from shared.handshake.layout import JobFolder
@@ -44,10 +45,10 @@ from tests.support.dispatching import LAYOUT, Project, chunk_text, day_after, en
 from tests.support.kill import Counts, Doom, Fatal
 from tests.support.piped_buckets import PipedBuckets, serve
 
-STEPS = ("listed", "looked", "chosen", "built", "seed sent", "marked", "recorded", "cleared")
 _REQUESTS = ("page", "put", "head")
 LATE = "late put"
 FAILPOINTS = (
+    "listed",
     *STEPS,
     *(f"{moment} {verb}" for verb in _REQUESTS for moment in ("asked", "done")),
     LATE,

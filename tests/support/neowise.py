@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.neowise.catalogue import Catalogue, CatalogueAccess, leaf_folder, open_catalogue
-from pipelines.neowise.pixels import pixels_of
+from pipelines.neowise.healpix import pixels_of
 from pipelines.neowise.positions import Positions
 
 Row = Mapping[str, object]

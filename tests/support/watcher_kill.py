@@ -65,16 +65,20 @@ _REQUESTS = (
     "put leases",
     "put from-ec2",
     "put failed",
+    "get from-ec2",
+    "delete failed",
 )
+# The last ones come by when there is a former result to look at.
+_PAIRS = tuple(f"{moment} {request}" for request in _REQUESTS for moment in ("asked", "done"))
 FAILPOINTS = (
     *STEPS,
-    *(f"{moment} {request}" for request in _REQUESTS for moment in ("asked", "done")),
+    *_PAIRS[:-4],
+    *(name for last in _PAIRS[-4:] for name in ("published", last)),
 )
-GOOD = ("00001", "00003")
 POISON = "00002"
 ATTEMPTS = 2
 _VERBS = {"page": "list"}
-_LIVES_MAX = 12
+_LIVES = 15
 _FAULTS_MAX = 10
 _LEASE_SECONDS = 1000.0
 _PASSES = 2
@@ -117,6 +121,7 @@ class Round:
     base: Path
     buckets: MemoryBuckets = field(default_factory=partial(MemoryBuckets, BUCKET))
     machines: Mapping[str, Ec2] = field(init=False)
+    good: list[str] = field(init=False)
     committed: dict[str, Runout] = field(default_factory=dict)
     lives: int = 0
 
@@ -124,8 +129,13 @@ class Round:
         self.machines = {
             name: Ec2(self.base / name, self.buckets, instance=name * 32) for name in "ab"
         }
-        for cid in (*GOOD, POISON):
-            self.machines["a"].send(cid)
+        self.good: list[str] = []
+        self.machines["a"].send(POISON)
+
+    def send(self) -> None:
+        """Send one more job that will go well."""
+        self.good.append(f"{len(self.good) * 2 + 1:05d}")
+        self.machines["a"].send(self.good[-1])
 
     def broken(self) -> list[str]:
         """Say which promise does not hold at this very moment, whoever has just died."""
@@ -140,7 +150,7 @@ class Round:
                 != result(cid)[name]
             ):
                 found.append(f"{key} holds something else")
-        for cid in (*GOOD, POISON):
+        for cid in (*self.good, POISON):
             found += self._broken(cid)
         return found
 
@@ -169,9 +179,9 @@ class Round:
         machine = self.machines["a"]
         manifests = [key for key in machine.keys("from-ec2/") if key.endswith("/manifest.json")]
         runouts = sorted(key.partition("-CID-")[2][:5] for key in manifests)
-        if runouts != list(GOOD):
+        if runouts != self.good:
             found.append(f"whole results are {manifests}")
-        if sorted(self.committed) != list(GOOD):
+        if sorted(self.committed) != self.good:
             found.append(f"committed are {sorted(self.committed)}")
         lease = machine.lease(POISON)
         if lease is None or (lease.state, lease.attempts) != (LeaseState.PARKED, ATTEMPTS):
@@ -179,7 +189,7 @@ class Round:
         if machine.keys("failed/") != [f"CID-{POISON}.json"]:
             found.append(f"reports are {machine.keys('failed/')}")
         for name, one in self.machines.items():
-            if sorted(one.recorded()) != list(GOOD):
+            if sorted(one.recorded()) != self.good:
                 found.append(f"the ledger of {name} holds {one.recorded()}")
             if one.left():
                 found.append(f"the work folder of {name} holds {one.left()}")
@@ -275,18 +285,18 @@ def run_rounds(kills: int, seed: int, base: Path) -> Summary:
 
 
 def _play(place: Round, chance: random.Random, summary: Summary) -> None:
-    """Live until a life is not ended early; then each machine runs to its end."""
-    failpoint = FAILPOINTS[summary.rounds % len(FAILPOINTS)]
+    """Live some lives, nearly all of which are ended; then each machine runs to its end."""
     ended: list[str] = []
-    for _ in range(_LIVES_MAX):
-        doom = Doom(failpoint, chance.choice([1, 1, 2, 3]))
+    for number in range(_LIVES):
+        place.send()
+        failpoint = FAILPOINTS[(summary.rounds * _LIVES + number) % len(FAILPOINTS)]
+        doom = Doom(failpoint, chance.choice([1, 1, 1, 2]))
         machine = chance.choice("ab")
         if not live(place, machine, doom):
-            break
+            continue
         ended.append(f"{machine} {doom.failpoint} {doom.occurrence}")
         summary.by_failpoint[failpoint] += 1
         summary.faults += [f"{summary.rounds} {ended}: {one}" for one in place.broken()]
-        failpoint = chance.choice(FAILPOINTS)
     for machine in "ab":
         if live(place, machine, None):
             raise RuntimeError("a life without a doom was killed")

@@ -1,4 +1,4 @@
-"""The watcher on the in-memory S3 and a real folder, with steps that do no more than write files."""
+"""The watcher on the in-memory S3 and a real folder, with steps that only write files."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,5 +1,6 @@
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from daemons.dispatcher.halts import (
 )
 from daemons.dispatcher.quarantine import put_back
 from daemons.dispatcher.service import Limits
+from shared.fswatch.items import ScanFinished
 from shared.handshake.layout import JobFolder
 from shared.ledger import LedgerUnreadable
 from shared.s3.errors import AccessDenied, Answer, ObjectError, OutcomeUnknown, Unreachable
@@ -94,6 +96,27 @@ async def test_nothing_to_do_is_a_good_end_and_asks_s3_for_nothing(project: Proj
     assert counts.failed == 0
     assert project.requests.seen == []
     assert [line["event"] for line in logs if line["event"] == "nothing_to_do"]
+
+
+@pytest.mark.asyncio
+async def test_a_folder_of_done_chunks_costs_no_look_at_any(project: Project) -> None:
+    """A hundred thousand chunks that were sent months ago are still there."""
+    cids = [f"{number:05d}" for number in range(5000)]
+    for cid in cids:
+        (project.positions / f"positions_chunk_{cid}.csv").touch()
+    project.record(*cids[1000:])
+    for cid in cids[:1000]:
+        (project.positions / f"positions{cid}_closest.csv").touch()
+
+    with ExitStack() as stack:
+        life = project.life(stack)
+        await life.service.prepare()
+        seen = [item async for item in life.items()]
+        states = life.service.states()
+
+    assert [item.files_seen for item in seen if isinstance(item, ScanFinished)] == [0]
+    assert (len(states.new), len(states.answered), len(states.sent)) == (0, 1000, 4000)
+    assert project.requests.seen == []
 
 
 @pytest.mark.asyncio
@@ -366,6 +389,7 @@ async def test_s3_in_trouble_blames_no_cid_and_nothing_is_recorded(
 
     with pytest.raises(kind):
         await project.one_pass()
+    assert project.requests.verbs(BUCKET).count(verb) == 1
     assert project.recorded() == []
     assert project.staged() == []
     project.requests.fault = lambda _verb, _uri: None

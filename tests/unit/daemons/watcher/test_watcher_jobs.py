@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from daemons.watcher.outcome import Ending
-from shared.handshake.lease import LeaseState
 from shared.handshake.layout import Runout, closest_name, quality_name
+from shared.handshake.lease import LeaseState
 from shared.s3.memory_buckets import Verb
 from tests.support.watching import LAYOUT, STAMP, Ec2, result
 

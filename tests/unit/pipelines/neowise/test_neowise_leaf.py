@@ -6,9 +6,9 @@ import pytest
 
 from pipelines.neowise import leaf as leaf_module
 from pipelines.neowise.catalogue import Catalogue, Leaf
+from pipelines.neowise.healpix import pixels_of
 from pipelines.neowise.leaf import Stopped, make_region, promising_groups, read_leaf
 from pipelines.neowise.matching import Matches
-from pipelines.neowise.pixels import pixels_of
 from pipelines.neowise.sphere import Floats
 from shared.errors import UsageError
 from tests.support.neowise import SCHEMA, detection, local_catalogue, write_rows

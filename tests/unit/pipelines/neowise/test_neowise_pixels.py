@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.neowise.columns import NSIDE, PIXELS
-from pipelines.neowise.pixels import pixels_of, pixels_touched
+from pipelines.neowise.healpix import pixels_of
+from pipelines.neowise.pixels import pixels_touched
 from pipelines.neowise.sphere import offset_points
 
 RADIUS = 5.0

@@ -9,9 +9,9 @@ from astropy_healpix import healpy
 from pipelines.neowise import sidecar as sidecar_module
 from pipelines.neowise.catalogue import Catalogue, CatalogueAccess, open_catalogue
 from pipelines.neowise.columns import NSIDE, SIDECAR_SCHEMA
+from pipelines.neowise.healpix import pixels_of
 from pipelines.neowise.leaf import read_leaf
 from pipelines.neowise.matching import Matches
-from pipelines.neowise.pixels import pixels_of
 from pipelines.neowise.positions import Positions
 from pipelines.neowise.sidecar import Bounds, SidecarWritten, write_sidecar
 from pipelines.neowise.sphere import offset_points
