@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.neowise.catalogue import leaf_folder
-from pipelines.neowise.pixels import pixels_of
+from pipelines.neowise.healpix import pixels_of
 from pipelines.neowise.sky import Field, Sky, SkyPlan, Truth, chunk_csv, write_sky
 from scripts.demo.stage import ScaleName
 from shared.handshake.layout import chunk_name, closest_name

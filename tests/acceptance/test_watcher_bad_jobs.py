@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,13 +41,19 @@ def report(ground: WatcherGround, cid: str) -> FailureReport:
     return parse_failure(ground.s3.objects(BUCKET)[LAYOUT.failure(cid).key], cid)
 
 
+WRONG_COUNT = f"""\
+test "$1" = closest || {{ cat "$2"/* > "$3"; exit; }}
+printf 'a,b\\n1,2\\n' > "$4/{closest_name("CID")}"
+printf 'rows=2\\n' > "$4/{quality_name("CID")}"
+exit
+"""
 BAD = {
     "hangs": ("sleep 1000", "time limit"),
     "ignores SIGTERM": ("trap '' TERM; while :; do sleep 0.05; done", "time limit"),
     "fails": ("echo 'the seeds are odd' >&2; exit 1", "the seeds are odd"),
     "bad input": ("echo 'no column opt_ra_deg'; exit 2", "no column opt_ra_deg"),
     "writes nothing": ("exit 0", "was not written"),
-    "prints a gigabyte": ("head -c 1000000000 /dev/zero | tr '\\0' 'x'; exit 1", "exit status 1"),
+    "prints a gigabyte": ("head -c 1000000000 /dev/zero | tr '\\0' 'x'; exit 1", "xxxxxx"),
     "eats memory": (
         "exec python3 -c 'x = bytearray(1 << 33); x[::4096] = b\"1\" * len(x[::4096])'",
         "MemoryError",
@@ -57,12 +64,7 @@ BAD = {
         "(setsid sleep 1000 & echo $! > $OLD/child; sleep 1000 & echo $! >> $OLD/child); exit 1",
         "exit status 1",
     ),
-    "wrong count": (
-        'test "$1" = closest || { cat "$2"/* > "$3"; exit; };'
-        f" printf 'a,b\\n1,2\\n' > \"$4/{closest_name('CID')}\";"
-        f" printf 'rows=2\\n' > \"$4/{quality_name('CID')}\"; exit",
-        "rows=2",
-    ),
+    "wrong count": (WRONG_COUNT, "rows=2"),
     "no permission left": (
         "mkdir $TMPDIR/a $TMPDIR/a/b; chmod 0 $TMPDIR/a/b $TMPDIR/a; exit 1",
         "1",
@@ -160,6 +162,7 @@ def test_what_only_ever_halts_one_cid_is_its_own_fault(ground: WatcherGround) ->
 
     daemon = ground.start("--attempts", "2")
     daemon.wait_for("job_parked", cid="00001", limit=90)
+    daemon.wait_for("job_processed", count=7)
 
     assert daemon.stop() == 0
     assert sorted(ground.recorded()) == [f"{number:05d}" for number in range(2, 9)]
@@ -168,12 +171,13 @@ def test_what_only_ever_halts_one_cid_is_its_own_fault(ground: WatcherGround) ->
 @pytest.mark.timeout(120)
 def test_a_stopped_watcher_gives_its_job_back(ground: WatcherGround) -> None:
     """SIGTERM comes two minutes before a spot instance goes; another one takes the job at once."""
-    ground.misbehave("00005", f"touch {ground.folder}/begun; exec sleep 1000")
+    begun = ground.folder / "begun"
+    os.mkfifo(begun)
+    ground.misbehave("00005", f"echo > {begun}; exec sleep 1000")
     ground.send("00005")
     daemon = ground.start()
     daemon.wait_for("job_claimed", cid="00005")
-    while not (ground.folder / "begun").exists():
-        assert daemon.pid
+    begun.read_text()
 
     daemon.signal(signal.SIGTERM)
 

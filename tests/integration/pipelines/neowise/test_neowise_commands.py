@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.neowise.cli import main
+from pipelines.neowise.process import Job, process
+from pipelines.neowise.settings import Settings
 from pipelines.neowise.sky import DEMO_FIELDS, Sky, SkyPlan, Truth, chunk_csv, write_sky
+from shared.cli import run_command
+from shared.errors import ExitStatus, SuiteError
 from tests.support.daemon import PROJECT, clean_environment
 from tests.support.strict_s3.access import Access
 from tests.support.strict_s3.faults import Fail, Fault, Reset
@@ -145,11 +150,11 @@ def _of(s3: StrictS3) -> Mapping[str, str]:
     }
 
 
-def _process(s3: StrictS3, cid: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def _process(s3: StrictS3, cid: str) -> subprocess.CompletedProcess[str]:
     return neowise(
         *("process", "--cid", cid, "--chunk-csv", f"s3://colony-jobs/in/{cid}.csv"),
         *("--out", "s3://colony-jobs/out"),
-        environ={**_of(s3), **environ},
+        environ=_of(s3),
     )
 
 
@@ -185,18 +190,25 @@ TROUBLES = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_trouble_with_s3_is_not_the_job_s_fault(s3: StrictS3, trouble: str) -> None:
+def test_trouble_with_s3_is_not_the_job_s_fault(
+    s3: StrictS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trouble: str
+) -> None:
     """The watcher tries such a job again for ever and never parks it."""
-    with s3:
-        for fault in TROUBLES[trouble]:
-            s3.faults.add(fault)
-        done = _process(s3, "00001", TOWPATH_NEOWISE_READERS="2")
-        left = [key for key in s3.objects("colony-jobs") if key.startswith("out/")]
+    for name, value in _of(s3).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(
+        catalogue=f"s3://{BUCKET}/wise/healpix_k5", years=YEARS, workers=2, endpoint_url=s3.url
+    )
+    job = Job("00001", "s3://colony-jobs/in/00001.csv", is_csv=True, out="s3://colony-jobs/out")
+    for fault in TROUBLES[trouble]:
+        s3.faults.add(fault)
 
-    assert done.returncode == 6, done.stderr
-    assert "Traceback" not in done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith("towpath")]) == 1
-    assert left == []
+    with s3, pytest.raises(SuiteError) as caught:
+        process(job, settings)
+
+    assert caught.value.status == ExitStatus.UNREACHABLE
+    assert "\n" not in str(caught.value)
+    assert not [key for key in s3.objects("colony-jobs") if key.startswith("out/")]
 
 
 def test_an_endpoint_that_is_not_there_is_not_the_job_s_fault(
@@ -226,18 +238,20 @@ BAD = {
 
 
 @pytest.mark.parametrize("how", BAD)
-def test_a_bad_chunk_leaves_one_line_and_no_seed(tmp_path: Path, how: str) -> None:
+def test_a_bad_chunk_leaves_one_line_and_no_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
     """The dispatcher quarantines it with that line."""
     chunk = tmp_path / "positions_chunk_00009.csv"
     chunk.write_bytes(BAD[how])
+    flags = ("--tap-chunk-csv", chunk, "--chunk-id", "00009", "--out-dir", tmp_path / "out")
 
-    done = neowise(
-        *("seeds", "--tap-chunk-csv", chunk, "--chunk-id", "00009", "--out-dir", tmp_path / "out")
-    )
+    status = run_command("neowise", main, ["seeds", *map(str, flags)])
 
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"towpath neowise: {str(chunk)!r}: line ")
-    assert done.stderr.count("\n") == 1
+    told = capsys.readouterr().err
+    assert status == 2
+    assert told.startswith(f"towpath neowise: {str(chunk)!r}: line ")
+    assert told.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -254,13 +268,21 @@ USAGE = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), USAGE, ids=[said for _, said in USAGE])
-def test_wrong_usage_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_wrong_usage_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
     """What, where, and what is allowed."""
-    done = neowise(*arguments, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
 
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    status = run_command("neowise", main, arguments)
+
+    told = capsys.readouterr().err
+    assert (status, told.count("\n")) == (2, 1), told
+    assert said in told
 
 
 def test_killed_at_any_time_it_goes_on(ground: Ground, tmp_path: Path) -> None:
