@@ -143,7 +143,10 @@ class LeaseBook:
         if seen is not None and seen.lease.state in {LeaseState.COMMITTED, LeaseState.PARKED}:
             return None
         wanted = steps.claim(cid, job, self.owner, None if seen is None else seen.lease, self.now())
-        written = await self.write(wanted, None if seen is None else seen.etag)
+        try:
+            written = await self.write(wanted, None if seen is None else seen.etag, doubt=False)
+        except PreconditionFailed:
+            return None
         if not written.done or written.found is None:
             return None
         return Claim(self, written.found)
@@ -179,10 +182,14 @@ class LeaseBook:
         """Remove the report of a failure that is over."""
         await self._store.delete(self.layout.failure(cid))
 
-    async def write(self, lease: Lease, etag: str | None) -> Written:
+    async def write(self, lease: Lease, etag: str | None, *, doubt: bool = True) -> Written:
         """Write over the lease with this ETag, or where there is none, and know the outcome.
 
+        Without `doubt` a refusal of the one and only attempt is believed and raised: a lost race
+        for a CID is no more than that, and is lost often.
+
         Raises:
+            PreconditionFailed: refused, and not doubted.
             LeaseUnreadable: refused, because something else lies there.
             shared.s3.errors: it is not known whether it was, or will be, carried out.
         """
@@ -197,6 +204,8 @@ class LeaseBook:
             )
             return Written(done=True, found=SeenLease(lease, stored.etag))
         except ObjectError as error:
+            if not doubt and isinstance(error, PreconditionFailed) and error.answer.attempts <= 1:
+                raise
             # A refusal too: it may be the answer to a second sending of what was carried out.
             found = await self._read_back(lease.cid, error)
             if found is not None and found.lease.is_the_write(lease):

@@ -68,15 +68,16 @@ def test_a_tail_is_bounded_and_printable(raw: bytes, limit: int) -> None:
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_half_a_secret_is_not_shown(cut: int) -> None:
-    """What was cut at its beginning is not recognised any more."""
+    """What was cut at its beginning is not recognised; colours make what follows it short."""
     secret = b"wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYZZ"
-    raw = (secret[cut:] + b" and more\n" + b"x " * 3000)[: 4000 + 2048]
+    rest = secret[cut:] + b" and more\n" + b"\x1b[0m" * 1000 + b"x " * 3000
+    raw = rest[: 4000 + 2048]
 
     text = plain_tail(raw, 4000)
 
     assert "KEYZZ" not in text
     assert text.strip("x ") == ""
-    assert len(text) == 4000
+    assert len(text) > 1900
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1])
