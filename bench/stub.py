@@ -3,7 +3,7 @@
 import json
 import select
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -23,6 +23,8 @@ class StubStats:
     """The stub's own account: counts since the last reset, CPU since its start."""
 
     requests: int
+    callers: Mapping[str, Mapping[str, int]]
+    """Requests by access key and kind."""
     received_bytes: int
     objects: int
     object_bytes: int
@@ -86,6 +88,7 @@ class Stub:
         stats = json.loads(body)
         return StubStats(
             requests=sum(stats["requests"].values()),
+            callers=stats["callers"],
             received_bytes=stats["received_bytes"],
             objects=stats["objects"],
             object_bytes=stats["object_bytes"],

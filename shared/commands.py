@@ -2,8 +2,9 @@
 
 The command is an argument list, never a shell's text. Between the daemon and the command stands a
 keeper (`commands_keeper`): it sets the limits, reads everything that is printed, and ends every
-process that the command started, also when the daemon is killed. Rule: whatever a command does,
-`run_command` comes back within its limits and says in one line how it went.
+process that the command started, also when the daemon is killed. A keeper that has reported
+is used again (`commands_pool`). Rule: whatever a command does, `run_command` comes back within its
+limits and says in one line how it went.
 
 | what the command does                          | what follows                               |
 |------------------------------------------------|--------------------------------------------|
@@ -17,7 +18,7 @@ process that the command started, also when the daemon is killed. Rule: whatever
 Limits of this: memory is limited for each process (private memory, RLIMIT_DATA), not for all of
 them together, for which a unit has `MemoryMax=`; on macOS memory is not limited, and a process that
 leaves the session gets away. If the keeper itself is killed, the command dies with it (Linux), but
-not what the command started.
+not what the command started. Umask and niceness are those that we had when the keeper was started.
 """
 
 import errno
@@ -25,30 +26,24 @@ import math
 import os
 import re
 import signal
-import sys
 import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE, STDOUT
 
 import anyio
-from anyio.abc import Process
 
-from shared import commands_keeper
+from shared import commands_keeper, commands_pool
+from shared.commands_pool import Keeper
 from shared.redact import redact_text
 
 LONGEST_TAIL = 32 * 1024
 """More than this is a log, which belongs into a file of the command's own."""
 
-_FOLDER = str(Path(commands_keeper.__file__).resolve().parent)
-# Imported rather than run as a script, so that its compiled form is used where there is one.
-_START = (
-    "import sys; sys.path.append(sys.argv.pop(1));"
-    "from commands_keeper import start; start(sys.argv[1:])"
-)
+LONGEST_REQUEST = 8 * 1024 * 1024
+"""Nowhere is a program started with more arguments and environment than that."""
+
 _BEAT_SECONDS = 1.0
 _MARGIN_SECONDS = 15.0
 """What the keeper may need beyond time and grace: to start, to kill, to report."""
@@ -131,90 +126,138 @@ async def run_command(
     watchdog. Cancelled, it ends the command first: SIGTERM, the grace, SIGKILL.
     """
     command = tuple(argv)
-    if not command or not command[0] or any("\0" in word for word in command):
-        raise ValueError(f"{command!r} is no command; a program and its arguments, without NULs")
     began = time.monotonic()
     try:
-        process = await anyio.open_process(
-            _keeper_argv(command, cwd, limits),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=STDOUT,
-            env=None if env is None else dict(env),
-            start_new_session=True,
-        )
+        request = _request(command, cwd, os.environ if env is None else env, limits)
+        keeper = commands_pool.take_keeper()
     except OSError as error:
         fault = f"cannot be started: {error.strerror or error}"
         return _failed(command, fault, time.monotonic() - began)
-    report = await _attend(process, limits, progress)
-    if not report.startswith(commands_keeper.MARK):
-        fault = f"its keeper {_end_of(process)}: {plain_tail(report, _LONGEST_REASON)!r}"
-        return _failed(command, fault, time.monotonic() - began)
-    return _outcome(command, cwd, limits, report)
+    report = await _attend(keeper, request, limits, progress)
+    if report.is_whole:
+        return _outcome(command, cwd, limits, report)
+    fault = (
+        f"its keeper {_end_of(report.status)}: {plain_tail(bytes(report.said), _LONGEST_REASON)!r}"
+    )
+    return _failed(command, fault, time.monotonic() - began)
 
 
-def _keeper_argv(command: tuple[str, ...], cwd: Path | None, limits: CommandLimits) -> list[str]:
-    """Return what starts the keeper."""
-    numbers = (
+def _request(
+    command: tuple[str, ...], cwd: Path | None, env: Mapping[str, str], limits: CommandLimits
+) -> bytes:
+    """Return what the keeper is asked for; OSError when that is too much, or nowhere."""
+    if not command or not command[0] or any("\0" in word for word in command):
+        raise ValueError(f"{command!r} is no command; a program and its arguments, without NULs")
+    folder = str((cwd or Path.cwd()).absolute())
+    for name, value in (*env.items(), ("cwd", folder)):
+        if "=" in name or "\0" in name + value:
+            raise ValueError(f"{name!r} is no name for a variable, or its value has NULs")
+    fields = (
         limits.time_seconds,
         limits.term_seconds,
-        "-" if limits.memory_bytes is None else limits.memory_bytes,
-        "-" if limits.file_bytes is None else limits.file_bytes,
+        _or_nothing(limits.memory_bytes),
+        _or_nothing(limits.file_bytes),
         # More than is shown: the beginning of it may be the rest of a secret.
         limits.tail_bytes + _LONGEST_SECRET,
+        folder,
+        len(command),
+        *command,
+        *(f"{name}={value}" for name, value in env.items() if name),
     )
-    folder = "-" if cwd is None else str(cwd.absolute())
-    return [sys.executable, "-I", "-S", "-c", _START, _FOLDER, *map(str, numbers), folder, *command]
+    text = os.fsencode("\0".join(map(str, fields)))
+    if len(text) > LONGEST_REQUEST:
+        raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
+    return len(text).to_bytes(commands_keeper.LENGTH_BYTES, "big") + text
 
 
-async def _attend(process: Process, limits: CommandLimits, progress: Callable[[], None]) -> bytes:
+def _or_nothing(limit: int | None) -> str:
+    """Return a limit as the keeper is told it."""
+    return commands_keeper.NOTHING.decode() if limit is None else str(limit)
+
+
+class _Report:
+    """What a keeper has said so far."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self.said = bytearray()
+        self.status: int | None = None
+        """How the keeper ended that did not report."""
+
+    def add(self, piece: bytes) -> None:
+        """Take what it said next, within bounds."""
+        self.said += piece
+        del self.said[self._longest :]
+
+    @property
+    def head(self) -> list[str]:
+        """What stands before the output; nothing while that is not whole, or there is no report."""
+        head, end, _ = self.said.partition(b"\n")
+        is_one = end and head.startswith(commands_keeper.MARK)
+        return head.decode("ascii", "replace").split()[1:] if is_one else []
+
+    @property
+    def output(self) -> bytes:
+        """The end of what the command wrote."""
+        return bytes(self.said.partition(b"\n")[2])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing."""
+        head = self.head
+        return bool(head) and len(self.output) >= int(head[5])
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the keeper takes no other command."""
+        return self.head[4] != "1"
+
+
+async def _attend(
+    keeper: Keeper, request: bytes, limits: CommandLimits, progress: Callable[[], None]
+) -> _Report:
     """Wait for the keeper's report, which comes when nothing of the command is left."""
-    report = bytearray()
-    longest = limits.tail_bytes + _LONGEST_SECRET + _REPORT_EXTRA
+    report = _Report(limits.tail_bytes + _LONGEST_SECRET + _REPORT_EXTRA)
     try:
         with anyio.move_on_after(limits.time_seconds + limits.term_seconds + _MARGIN_SECONDS):
-            while await _receive(process, report, longest):
+            await keeper.send(request)
+            while not report.is_whole and await _receive(keeper, report):
                 progress()
     finally:
-        with anyio.CancelScope(shield=True):
-            await _end(process, limits.term_seconds)
-    return bytes(report)
+        if report.is_whole and not report.is_last:
+            commands_pool.return_keeper(keeper)
+        else:
+            with anyio.CancelScope(shield=True):
+                await _end(keeper, limits.term_seconds)
+            report.status = keeper.dismiss()
+    return report
 
 
-async def _receive(process: Process, report: bytearray, longest: int) -> bool:
-    """Take what comes within a beat; False at the end."""
-    assert process.stdout is not None  # noqa: S101 - opened with a pipe
+async def _receive(keeper: Keeper, report: _Report) -> bool:
+    """Take what comes within a beat; False at the keeper's end."""
     with anyio.move_on_after(_BEAT_SECONDS):
-        try:
-            report += await process.stdout.receive()
-        except (anyio.EndOfStream, anyio.BrokenResourceError):
-            return False
-        del report[longest:]
-    return True
+        report.add(await keeper.receive())
+    return not keeper.has_ended
 
 
-async def _end(process: Process, term_seconds: float) -> None:
-    """Tell the keeper to end the command, wait for it within bounds, close the pipes."""
-    if process.stdin is not None:
-        with suppress(OSError, anyio.BrokenResourceError):
-            await process.stdin.aclose()
-    with anyio.move_on_after(term_seconds + _MARGIN_SECONDS):
-        await process.wait()
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.kill()
-        with anyio.move_on_after(_MARGIN_SECONDS):
-            await process.wait()
-    if process.stdout is not None:
-        await process.stdout.aclose()
+async def _end(keeper: Keeper, term_seconds: float) -> None:
+    """Have the keeper end the command and itself, within bounds; then end it."""
+    for action, seconds in (
+        (keeper.stop, term_seconds + _MARGIN_SECONDS),
+        (keeper.kill, _MARGIN_SECONDS),
+    ):
+        if not keeper.has_ended:
+            action()
+            with anyio.move_on_after(seconds):
+                while await keeper.receive():
+                    pass
 
 
 def _outcome(
-    command: tuple[str, ...], cwd: Path | None, limits: CommandLimits, report: bytes
+    command: tuple[str, ...], cwd: Path | None, limits: CommandLimits, report: _Report
 ) -> CommandOutcome:
     """Read the keeper's report."""
-    head, _, output = report.partition(b"\n")
-    kind, number, timed_out, milliseconds = head.decode().split()[1:]
+    kind, number, timed_out, milliseconds = report.head[:4]
     seconds = int(milliseconds) / 1000
     if kind in {"directory", "execute"}:
         return _failed(command, _why_not(command[0], cwd, kind, int(number)), seconds)
@@ -225,7 +268,7 @@ def _outcome(
         signal=_signal_name(-ended) if ended is not None and ended < 0 else None,
         timed_out=timed_out == "1",
         duration_seconds=seconds,
-        tail=plain_tail(output, limits.tail_bytes),
+        tail=plain_tail(report.output, limits.tail_bytes),
         time_seconds=limits.time_seconds,
         fault="cannot be killed; it may still run" if ended is None else "",
     )
@@ -257,13 +300,13 @@ def _why_not(program: str, cwd: Path | None, kind: str, number: int) -> str:
     return f"{begin}{program!r}: {os.strerror(number).lower()}"
 
 
-def _end_of(process: Process) -> str:
+def _end_of(status: int | None) -> str:
     """Say how the keeper ended that did not report."""
-    if process.returncode is None:
+    if status is None:
         return "does not end"
-    if process.returncode < 0:
-        return f"was killed by {_signal_name(-process.returncode)}"
-    return f"failed with exit status {process.returncode}"
+    if status < 0:
+        return f"was killed by {_signal_name(-status)}"
+    return f"failed with exit status {status}"
 
 
 def _signal_name(number: int) -> str:

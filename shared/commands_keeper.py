@@ -1,35 +1,62 @@
-"""The small process that stands between the daemon and one external command.
-
-Its arguments: TIME TERM MEMORY FILE KEEP DIRECTORY COMMAND...; `-` is no limit, and the folder we
-are in.
+"""The small process that stands between the daemon and one external command at a time.
 
 A daemon with threads must not run Python between fork and exec, and is not there to clean up when
 it was killed. The keeper has neither threads nor a loop: it forks, sets limits, executes, reads all
 output and keeps the end of it, and ends every process that the command started before it reports.
-Rule: it imports nothing of the suite and as little as possible, because each command pays for it.
+Then it waits for the next command. Rule: it imports nothing of the suite and as little as possible,
+because a small process is started and forked faster.
 
-It stops the command when its time is over, and when its own stdin ends: that is the daemon's wish,
-or the daemon's death. On Linux it is the subreaper of everything below, so that a process which
-left the group and the session is still found; elsewhere such a process gets away.
+Its stdin and stdout are a socket to the daemon. A request is its length in four bytes, then fields
+with NULs between, as `Request` has them. Whatever comes before the report, and be it the socket's
+end, is the daemon's wish to stop, or its death: the command is stopped as when its time is over. On
+Linux the keeper is the subreaper of everything below, so that a process which left the group and
+the session is still found; elsewhere such a process gets away.
 """
 
-# The public `signal` and `ctypes` take longer to import than the interpreter takes to start; what
-# they are made of has what is needed here.
+# The public `signal` and `ctypes` are large; what they are made of has what is needed here.
 import _signal as signal  # type: ignore[import-not-found]
 import os
+import resource
 import select
 import sys
 import time
+import warnings  # noqa: F401 - `os.get_exec_path` imports it, after each fork unless it is here
 
 MARK = b"towpath-keeper"
-"""Begins the report: `MARK kind number timed_out milliseconds`, then the end of the output."""
+"""Begins the report: `MARK kind number timed_out milliseconds again length`, then as many bytes of
+the output's end. `again` tells whether the keeper waits for another request.
+"""
 
-_NOTHING = "-"
+NOTHING = b"-"
+"""Stands for no limit."""
+LENGTH_BYTES = 4
+"""How long a request's length is."""
+
 _PIECE = 65536
 _SWEEP_SECONDS = 5.0
 _SET_PDEATHSIG = 1
 _SET_CHILD_SUBREAPER = 36
 _LONGEST_WAIT_MS = 10_000
+
+
+class Request:
+    """What is asked for: TIME TERM MEMORY FILE KEEP DIRECTORY COUNT, COUNT words, NAME=VALUE..."""
+
+    def __init__(self, fields: list[bytes]) -> None:
+        self.time_seconds, self.term_seconds = float(fields[0]), float(fields[1])
+        self.limits = (
+            (resource.RLIMIT_DATA, fields[2]),
+            (resource.RLIMIT_FSIZE, fields[3]),
+            (resource.RLIMIT_CORE, b"0"),
+        )
+        self.keep_bytes = int(fields[4])
+        self.folder = fields[5]
+        end = 7 + int(fields[6])
+        self.words = fields[7:end]
+        self.environment: dict[bytes, bytes] = {}
+        for item in fields[end:]:
+            name, _, value = item.partition(b"=")
+            self.environment[name] = value
 
 
 class Watch:
@@ -63,7 +90,7 @@ class Watch:
                     os.read(wake, _PIECE)
                 elif descriptor == output and not self.read(output):
                     poll.unregister(output)
-                elif descriptor == 0 and not os.read(0, _PIECE):
+                elif descriptor == 0:
                     poll.unregister(0)
                     self._stop(pid)
 
@@ -95,45 +122,73 @@ class Watch:
         return True
 
 
-def start(argv: list[str]) -> None:
-    """Be the keeper, then end without taking the interpreter apart, which nobody waits for."""
-    keep(argv)
-    os._exit(0)
-
-
-def keep(argv: list[str]) -> None:
-    """Run one command and report."""
-    began = time.monotonic()
-    # Whoever started us may have let descriptors through, another command's stdin among them.
+def start() -> None:
+    """Be a keeper, then end without taking the interpreter apart, which nobody waits for."""
+    # Whoever started us may have let descriptors through, another command's socket among them, and
+    # may have a folder that is to be unmounted one day.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.chdir("/")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _prctl(_SET_CHILD_SUBREAPER, 1)
     wake = _wake_on_child()
+    while (request := _receive()) is not None and keep(request, wake):
+        pass
+    os._exit(0)
+
+
+def keep(request: Request, wake: int) -> bool:
+    """Run one command and report; False when something is left that must not meet the next one."""
+    began = time.monotonic()
     output, into = os.pipe()
     os.set_blocking(output, False)
-    time_seconds, term_seconds, keep_bytes = float(argv[0]), float(argv[1]), int(argv[4])
-    watch = Watch(time_seconds, term_seconds, keep_bytes)
-    pid, failure = _start(argv, into)
+    watch = Watch(request.time_seconds, request.term_seconds, request.keep_bytes)
+    _reaped.clear()
+    pid, failure = _start(request, into)
     os.close(into)
     if not failure:
         watch.attend(pid, output, wake)
     _signal_group(pid, signal.SIGKILL)
     status = _reap(pid)
-    _end_survivors()
+    alone = _end_survivors()
     for _ in range(1024 * 1024 // _PIECE):
         if not watch.read(output):
             break
+    os.close(output)
     kind = failure or (b"ended %d" % status if status is not None else b"left 0")
     took = int((time.monotonic() - began) * 1000)
-    _say(b"%s %s %d %d\n%s" % (MARK, kind, watch.timed_out, took, watch.tail))
+    facts = (MARK, kind, watch.timed_out, took, alone, len(watch.tail))
+    _say(b"%s %s %d %d %d %d\n" % facts + watch.tail)
+    return alone
 
 
-def _say(report: bytes) -> None:
+def _receive() -> Request | None:
+    """Read the request; None when whoever asks has gone."""
+    text = bytearray()
+    missing = LENGTH_BYTES
+    while missing > 0:
+        piece = _read(min(missing, _PIECE))
+        if not piece:
+            return None
+        text += piece
+        whole = LENGTH_BYTES + int.from_bytes(text[:LENGTH_BYTES], "big")
+        missing = (whole if len(text) >= LENGTH_BYTES else LENGTH_BYTES) - len(text)
+    return Request(bytes(text[LENGTH_BYTES:]).split(b"\0"))
+
+
+def _read(longest: int) -> bytes:
+    """Read from the daemon; nothing at the end, however it came."""
+    try:
+        return os.read(0, longest)
+    except OSError:
+        return b""
+
+
+def _say(text: bytes) -> None:
     """Write the report; nobody may be left to read it."""
     try:
-        while report:
-            report = report[os.write(1, report) :]
+        while text:
+            text = text[os.write(1, text) :]
     except OSError:
         pass
 
@@ -147,7 +202,7 @@ def _wake_on_child() -> int:
     return wake
 
 
-def _start(argv: list[str], into: int) -> tuple[int, bytes]:
+def _start(request: Request, into: int) -> tuple[int, bytes]:
     """Start the command; returns its process and why it could not be executed, if so."""
     told, telling = os.pipe()
     keeper = os.getpid()
@@ -155,9 +210,9 @@ def _start(argv: list[str], into: int) -> tuple[int, bytes]:
     if pid == 0:
         stage = b"directory"
         try:
-            _prepare(argv, into, keeper)
+            _prepare(request, into, keeper)
             stage = b"execute"
-            os.execvpe(argv[6], argv[6:], os.environ)  # noqa: S606 - the point of it: no shell
+            os.execvpe(request.words[0], request.words, request.environment)  # noqa: S606 - the point of it: no shell
         except OSError as error:
             os.write(telling, b"%s %d" % (stage, error.errno or 0))
         finally:
@@ -168,7 +223,7 @@ def _start(argv: list[str], into: int) -> tuple[int, bytes]:
     return pid, failure
 
 
-def _prepare(argv: list[str], into: int, keeper: int) -> None:
+def _prepare(request: Request, into: int, keeper: int) -> None:
     """Make the forked child what the command expects: own session, no input, limits."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -186,22 +241,18 @@ def _prepare(argv: list[str], into: int, keeper: int) -> None:
     ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    _limit(argv[2], argv[3])
+    _limit(request)
     _prctl(_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != keeper:
         os._exit(127)
-    if argv[5] != _NOTHING:
-        os.chdir(argv[5])
+    os.chdir(request.folder)
 
 
-def _limit(memory: str, file: str) -> None:
+def _limit(request: Request) -> None:
     """Set the limits of the command and of each process it starts."""
-    import resource  # noqa: PLC0415 - after the fork, and only there
-
-    for name, text in (("RLIMIT_DATA", memory), ("RLIMIT_FSIZE", file), ("RLIMIT_CORE", "0")):
-        kind = getattr(resource, name)
+    for kind, text in request.limits:
         hard = resource.getrlimit(kind)[1]
-        if text != _NOTHING:
+        if text != NOTHING:
             value = int(text) if hard == resource.RLIM_INFINITY else min(int(text), hard)
             resource.setrlimit(kind, (value, value))
 
@@ -211,7 +262,7 @@ def _prctl(option: int, value: int) -> None:
     if sys.platform != "linux":
         return
     try:
-        import _ctypes  # noqa: PLC0415 - as late as possible, see above
+        import _ctypes  # noqa: PLC0415 - not every interpreter has it
     except ImportError:
         return
     # None is the program itself, as in `ctypes.CDLL(None)`; the stub does not know that.
@@ -261,18 +312,19 @@ def _kill(pid: int, number: int) -> None:
         pass
 
 
-def _end_survivors() -> None:
-    """Kill what the command left behind until there is no child; within bounds."""
+def _end_survivors() -> bool:
+    """Kill what the command left behind until there is no child; False if some do not end."""
     deadline = time.monotonic() + _SWEEP_SECONDS
     while time.monotonic() < deadline:
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return
+            return True
         if pid == 0:
             for descendant in _descendants():
                 _kill(descendant, signal.SIGKILL)
             time.sleep(0.002)
+    return False
 
 
 def _descendants() -> list[int]:

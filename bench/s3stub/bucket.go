@@ -19,42 +19,42 @@ const (
 
 func (s *server) serveBucket(w http.ResponseWriter, r *http.Request, name string, query url.Values) error {
 	if r.Method == http.MethodPut {
-		s.count(kindBucket)
+		s.count(r, kindBucket)
 		s.store.createBucket(name)
 		return nil
 	}
 	w.Header().Set("X-Amz-Bucket-Region", s.config.region)
 	if !s.store.hasBucket(name) {
-		s.count(kindBucket)
+		s.count(r, kindBucket)
 		return errNoSuchBucket
 	}
 	switch {
 	case r.Method == http.MethodHead:
-		s.count(kindBucket)
+		s.count(r, kindBucket)
 		return nil
 	case r.Method == http.MethodPost && query.Has("delete"):
-		s.count(kindDelete)
+		s.count(r, kindDelete)
 		return s.deleteMany(w, r, name)
 	case r.Method != http.MethodGet:
-		s.count(kindOther)
+		s.count(r, kindOther)
 		return errNotImplemented
 	}
 	w.Header().Set("Content-Type", "application/xml")
 	switch {
 	case query.Has("location"):
-		s.count(kindBucket)
+		s.count(r, kindBucket)
 		fmt.Fprintf(w, xmlHeader+`<LocationConstraint xmlns="%s">%s</LocationConstraint>`, namespace, s.config.region)
 	case query.Has("versioning"):
-		s.count(kindBucket)
+		s.count(r, kindBucket)
 		fmt.Fprintf(w, xmlHeader+`<VersioningConfiguration xmlns="%s"></VersioningConfiguration>`, namespace)
 	case query.Has("uploads"):
-		s.count(kindList)
+		s.count(r, kindList)
 		s.listUploads(w, name)
 	case query.Get("list-type") == "2":
-		s.count(kindList)
+		s.count(r, kindList)
 		return s.list(w, name, query)
 	default:
-		s.count(kindOther)
+		s.count(r, kindOther)
 		return errNotImplemented
 	}
 	return nil

@@ -11,13 +11,14 @@ import (
 
 // statistics is what /?stats answers, and what the benchmark judges a run by.
 type statistics struct {
-	Requests      map[string]int64 `json:"requests"`
-	ReceivedBytes int64            `json:"received_bytes"`
-	Objects       int              `json:"objects"`
-	ObjectBytes   int64            `json:"object_bytes"`
-	OpenUploads   int              `json:"open_uploads"`
-	CPUSeconds    float64          `json:"cpu_seconds"`
-	Procs         int              `json:"procs"`
+	Requests      map[string]int64            `json:"requests"`
+	Callers       map[string]map[string]int64 `json:"callers"` // the same by access key
+	ReceivedBytes int64                       `json:"received_bytes"`
+	Objects       int                         `json:"objects"`
+	ObjectBytes   int64                       `json:"object_bytes"`
+	OpenUploads   int                         `json:"open_uploads"`
+	CPUSeconds    float64                     `json:"cpu_seconds"`
+	Procs         int                         `json:"procs"`
 }
 
 // serveControl answers the benchmark's own questions; none of them is counted or delayed.
@@ -36,6 +37,7 @@ func (s *server) serveControl(w http.ResponseWriter, r *http.Request, query url.
 		for k := range s.counts {
 			s.counts[k].Store(0)
 		}
+		s.callers.reset()
 		s.received.Store(0)
 	default:
 		return false
@@ -48,6 +50,7 @@ func (s *server) serveControl(w http.ResponseWriter, r *http.Request, query url.
 func (s *server) statistics() statistics {
 	stats := statistics{
 		Requests:      map[string]int64{},
+		Callers:       s.callers.totals(),
 		ReceivedBytes: s.received.Load(),
 		CPUSeconds:    cpuSeconds(),
 		Procs:         s.config.procs,
@@ -72,7 +75,7 @@ func cpuSeconds() float64 {
 func (s *server) serveService(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/xml")
 	if r.Method == http.MethodPost {
-		s.count(kindSTS)
+		s.count(r, kindSTS)
 		if err := r.ParseForm(); err != nil || r.PostForm.Get("Action") != "GetCallerIdentity" {
 			return errNotImplemented
 		}
@@ -81,7 +84,7 @@ func (s *server) serveService(w http.ResponseWriter, r *http.Request) error {
 			`</GetCallerIdentityResult><ResponseMetadata><RequestId>`+requestID+`</RequestId></ResponseMetadata></GetCallerIdentityResponse>`)
 		return nil
 	}
-	s.count(kindOther)
+	s.count(r, kindOther)
 	if r.Method != http.MethodGet {
 		return errNotImplemented
 	}

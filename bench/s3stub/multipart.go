@@ -12,7 +12,7 @@ import (
 )
 
 func (s *server) createUpload(w http.ResponseWriter, r *http.Request, bucketName, key string) error {
-	s.count(kindMultipartCreate)
+	s.count(r, kindMultipartCreate)
 	u := &upload{
 		bucket: bucketName, key: key, parts: map[int]*object{},
 		headers: storedHeaders(r.Header), checksums: checksumHeaders(r.Header),
@@ -29,7 +29,7 @@ func (s *server) createUpload(w http.ResponseWriter, r *http.Request, bucketName
 }
 
 func (s *server) putPart(w http.ResponseWriter, r *http.Request, id, numberText string) error {
-	s.count(kindMultipartPart)
+	s.count(r, kindMultipartPart)
 	number, err := strconv.Atoi(numberText)
 	if err != nil {
 		return errInvalidPart
@@ -47,7 +47,7 @@ func (s *server) putPart(w http.ResponseWriter, r *http.Request, id, numberText 
 }
 
 func (s *server) completeUpload(w http.ResponseWriter, r *http.Request, bucketName, key, id string) error {
-	s.count(kindMultipartComplete)
+	s.count(r, kindMultipartComplete)
 	var request struct {
 		Part []struct{ PartNumber int }
 	}
@@ -84,8 +84,8 @@ func checksumElement(header string) string {
 	return "Checksum" + strings.ToUpper(name)
 }
 
-func (s *server) abortUpload(w http.ResponseWriter, id string) error {
-	s.count(kindMultipartAbort)
+func (s *server) abortUpload(w http.ResponseWriter, r *http.Request, id string) error {
+	s.count(r, kindMultipartAbort)
 	if err := s.store.abortUpload(id); err != nil {
 		return err
 	}

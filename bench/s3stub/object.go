@@ -38,9 +38,9 @@ func (s *server) serveObject(w http.ResponseWriter, r *http.Request, bucketName,
 		return s.getObject(w, r, bucketName, key)
 	case http.MethodDelete:
 		if uploadID != "" {
-			return s.abortUpload(w, uploadID)
+			return s.abortUpload(w, r, uploadID)
 		}
-		s.count(kindDelete)
+		s.count(r, kindDelete)
 		if err := s.store.remove(bucketName, key); err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (s *server) serveObject(w http.ResponseWriter, r *http.Request, bucketName,
 			return s.completeUpload(w, r, bucketName, key, uploadID)
 		}
 	}
-	s.count(kindOther)
+	s.count(r, kindOther)
 	return errNotImplemented
 }
 
@@ -83,7 +83,7 @@ func (c condition) check(existing *object) error {
 }
 
 func (s *server) putObject(w http.ResponseWriter, r *http.Request, bucketName, key string) error {
-	s.count(kindPut)
+	s.count(r, kindPut)
 	o, err := s.readObject(r)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (s *server) putObject(w http.ResponseWriter, r *http.Request, bucketName, k
 }
 
 func (s *server) copyObject(w http.ResponseWriter, r *http.Request, bucketName, key, source string) error {
-	s.count(kindCopy)
+	s.count(r, kindCopy)
 	source, err := url.PathUnescape(source)
 	if err != nil {
 		return errBadCopySource
@@ -129,9 +129,9 @@ func (s *server) copyObject(w http.ResponseWriter, r *http.Request, bucketName, 
 
 func (s *server) getObject(w http.ResponseWriter, r *http.Request, bucketName, key string) error {
 	if r.Method == http.MethodHead {
-		s.count(kindHead)
+		s.count(r, kindHead)
 	} else {
-		s.count(kindGet)
+		s.count(r, kindGet)
 	}
 	o, err := s.store.get(bucketName, key)
 	if err != nil {

@@ -49,6 +49,7 @@ type server struct {
 	config   serverConfig
 	store    *store
 	counts   [kinds]atomic.Int64
+	callers  callers
 	received atomic.Int64 // bytes of object bodies
 	madeUp   atomic.Int64 // ETags that are no MD5
 }
@@ -57,7 +58,11 @@ func newServer(config serverConfig) *server {
 	return &server{config: config, store: newStore()}
 }
 
-func (s *server) count(k kind) { s.counts[k].Add(1) }
+// count takes note of a request; what a caller asks for is also counted under its access key.
+func (s *server) count(r *http.Request, k kind) {
+	s.counts[k].Add(1)
+	s.callers.count(accessKey(r), k)
+}
 
 // ServeHTTP takes the path apart by hand: http.ServeMux would clean it, and keys are exact.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

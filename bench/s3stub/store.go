@@ -20,7 +20,7 @@ type object struct {
 
 type bucket struct {
 	objects map[string]*object
-	sorted  []string // nil when keys came or went since it was made
+	sorted  []string // nil when keys went since it was made
 }
 
 type upload struct {
@@ -88,7 +88,7 @@ func (s *store) putLocked(bucketName, key string, o *object, when condition) err
 		return err
 	}
 	if existing == nil {
-		b.sorted = nil
+		b.insert(key)
 	}
 	b.objects[key] = o
 	return nil
@@ -222,6 +222,18 @@ func copyObjects(from map[string]*object) map[string]*object {
 		to[key] = o
 	}
 	return to
+}
+
+// insert keeps the list of keys in order, where there is one: daemons that list while others write
+// would otherwise have it sorted anew for every listing. The caller holds the store's mutex.
+func (b *bucket) insert(key string) {
+	if b.sorted == nil {
+		return
+	}
+	at := sort.SearchStrings(b.sorted, key)
+	b.sorted = append(b.sorted, "")
+	copy(b.sorted[at+1:], b.sorted[at:])
+	b.sorted[at] = key
 }
 
 // keys returns the bucket's keys in order. The caller holds the store's mutex.

@@ -80,8 +80,13 @@ func TestConditionalCreate(t *testing.T) {
 	first := call(t, s, "PUT", "/b/k", "one", "If-None-Match", "*")
 	second := call(t, s, "PUT", "/b/k", "two", "If-None-Match", "*")
 	replaced := call(t, s, "PUT", "/b/k", "two", "If-Match", first.Header().Get("ETag"))
+	stale := call(t, s, "PUT", "/b/k", "six", "If-Match", first.Header().Get("ETag"))
+	gone := call(t, s, "PUT", "/b/none", "one", "If-Match", first.Header().Get("ETag"))
 	if first.Code != 200 || second.Code != 412 || replaced.Code != 200 {
 		t.Errorf("create %d, again %d, replace %d", first.Code, second.Code, replaced.Code)
+	}
+	if stale.Code != 412 || gone.Code != 404 {
+		t.Errorf("replace of another ETag %d, of nothing %d", stale.Code, gone.Code)
 	}
 }
 
@@ -112,5 +117,37 @@ func TestMultipartCarriesItsFullChecksum(t *testing.T) {
 	w := call(t, s, "HEAD", "/b/k", "", "X-Amz-Checksum-Mode", "ENABLED")
 	if w.Header().Get(crc64Header) != "c3Vt" || w.Header().Get("Content-Length") != "11" {
 		t.Errorf("head %v", w.Header())
+	}
+}
+
+func TestRequestsAreCountedByAccessKey(t *testing.T) {
+	s := newServer(serverConfig{keep: 1 << 20})
+	s.store.createBucket("b")
+	signed := func(key string) string { return "AWS4-HMAC-SHA256 Credential=" + key + "/20250101/r/s3/aws4_request" }
+	call(t, s, "PUT", "/b/k", "x", "Authorization", signed("one"))
+	call(t, s, "GET", "/b/k", "", "Authorization", signed("two"))
+	call(t, s, "GET", "/b/gone", "", "Authorization", signed("two"))
+	call(t, s, "GET", "/b/k", "")
+	want := map[string]map[string]int64{"one": {"put": 1}, "two": {"get": 2}}
+	if got := s.statistics().Callers; !reflect.DeepEqual(got, want) {
+		t.Errorf("callers %v, want %v", got, want)
+	}
+	call(t, s, "POST", "/?reset", "")
+	if got := s.statistics().Callers; len(got) != 0 {
+		t.Errorf("after a reset %v", got)
+	}
+}
+
+func TestKeysStayInOrderWhileTheyComeAndGo(t *testing.T) {
+	s := newServer(serverConfig{keep: 1 << 20})
+	s.store.createBucket("b")
+	b := s.store.buckets["b"]
+	for _, key := range []string{"m", "a", "z", "m", "b"} {
+		b.keys() // so that each key comes into a list that is there
+		call(t, s, "PUT", "/b/"+key, "x")
+	}
+	call(t, s, "DELETE", "/b/m", "")
+	if got, want := b.keys(), []string{"a", "b", "z"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("keys %v, want %v", got, want)
 	}
 }

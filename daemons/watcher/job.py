@@ -133,7 +133,7 @@ class CidJobs:
         if claim is None:
             return Outcome(target, Ending.TAKEN)
         self._step("claimed")
-        log.debug("job_claimed", cid=target.cid, generation=claim.lease.generation)
+        log.info("job_claimed", cid=target.cid, generation=claim.lease.generation)
         began = anyio.current_time()
         outcome = Outcome(target, Ending.LOST)
         with ExitStack() as files:
@@ -287,7 +287,7 @@ class CidJobs:
     ) -> Blamed | Halted:
         """Say whose fault an error is that S3 or the disk raised."""
         reason = f"{attempt.stage}: {error}"
-        if isinstance(error, _JOB_ERRORS | OutsideRoot):
+        if isinstance(error, (*_JOB_ERRORS, OutsideRoot)):
             return Blamed(attempt.stage, reason)
         if isinstance(error, OSError):
             if error.errno not in _MACHINE:

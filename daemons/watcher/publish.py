@@ -121,7 +121,7 @@ class Publisher:
     async def _put(self, uri: S3Uri, made: Publication, output: Output | None) -> None:
         """Put a file, or the manifest; PreconditionFailed when somebody else's lies there."""
         metadata = {GENERATION: str(made.manifest.generation), OWNER: made.manifest.owner}
-        body = made.manifest.to_bytes()
+        body = made.manifest.to_bytes() if output is None else b""
         try:
             if output is None:
                 json = PutOptions(content_type="application/json", metadata=metadata)

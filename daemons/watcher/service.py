@@ -129,13 +129,14 @@ class Watcher:
         self._leave.set()
 
     async def _pass(self) -> None:
-        looked_at = anyio.current_time()
         self.lookout.recorded = 0
         try:
             with self._control.waiting(_LOOK_SECONDS):
                 await self.lookout.look(full=self._looks % FULL_LOOK_EVERY == 0)
             self._looks += 1
             self.last_success_at = datetime.now(UTC)
+            # Only now: a look that lasts longer than the interval must not leave no time to work.
+            looked_at = anyio.current_time()
             await self._claim_in_turn(looked_at)
             # What others won from us meanwhile may be done, or may have been dead for a while.
             if self._goes_on(looked_at) and await self.lookout.read_leases():

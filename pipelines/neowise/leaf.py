@@ -24,8 +24,8 @@ from pipelines.neowise.columns import (
     MOON_FREE,
     MOON_FREE_TEXTS,
 )
-from pipelines.neowise.matching import NO_PAIRS, Matcher, Matches, Pairs, closest, joined
-from pipelines.neowise.sphere import ARCSEC_A_DEGREE, Flags, Floats
+from pipelines.neowise.matching import Matcher, Matches, Pairs, closest, joined
+from pipelines.neowise.sphere import ARCSEC_A_DEGREE, Flags, Floats, Integers, ra_reach_deg
 from shared.errors import UsageError
 
 BATCH_ROWS = 65_536
@@ -67,12 +67,10 @@ class Region:
 def make_region(ra_deg: Floats, dec_deg: Floats, radius_arcsec: float) -> Region:
     """Return the region of some positions."""
     # One per cent more than the radius: statistics only ever save work.
-    reach = radius_arcsec * 1.01 / ARCSEC_A_DEGREE
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.sin(np.radians(reach)) / np.cos(np.radians(dec_deg))
-        ra_reach = np.where(ratio < 1.0, np.degrees(np.arcsin(ratio)) * 1.01, 180.0)
-    ra_reach = np.where(np.abs(dec_deg) + reach >= 90.0, 180.0, ra_reach)  # noqa: PLR2004 - a pole
-    return Region(Matcher(ra_deg, dec_deg, radius_arcsec), ra_deg, dec_deg, ra_reach, reach)
+    reach = radius_arcsec * 1.01
+    across = ra_reach_deg(dec_deg, reach)
+    matcher = Matcher(ra_deg, dec_deg, radius_arcsec)
+    return Region(matcher, ra_deg, dec_deg, across, reach / ARCSEC_A_DEGREE)
 
 
 def read_leaf(
@@ -90,16 +88,17 @@ def read_leaf(
     """
     parts: list[Matches] = []
     with catalogue.open(leaf) as file:
-        lacking = [name for name in CATALOGUE_COLUMNS if name not in file.schema_arrow.names]
+        names = set(file.schema_arrow.names)
+        lacking = [name for name in CATALOGUE_COLUMNS if name not in names]
         if lacking:
             named = ", ".join(map(repr, lacking))
             raise UsageError(f"catalogue file {leaf.path!r} has no column {named}")
         for group in promising_groups(file, region):
             if not go_on():
                 raise Stopped
-            pairs = _pairs_of(file, group, region.matcher)
-            if len(pairs):
-                parts.append(closest(_surviving(file, group, pairs)))
+            near = _near(file, group, region.matcher)
+            if len(near.rows):
+                parts.append(closest(_surviving(file, group, near)))
     return closest(joined(parts, NO_DETECTIONS))
 
 
@@ -141,45 +140,59 @@ def _may_pass(ranges: dict[str, tuple[float, float] | None]) -> bool:
     return True
 
 
-def _pairs_of(file: pq.ParquetFile, group: int, matcher: Matcher) -> Pairs:
-    """Match a row group's coordinates; rows are counted within the group."""
-    parts: list[Pairs] = []
-    start = 0
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """What lies near positions in a row group: its rows, and the pairs by their place in `rows`."""
+
+    rows: Integers
+    ra: Floats
+    dec: Floats
+    pairs: Pairs
+
+
+def _near(file: pq.ParquetFile, group: int, matcher: Matcher) -> _Near:
+    """Match a row group's coordinates."""
+    parts: list[_Near] = []
+    start, known = 0, 0
     for batch in _batches(file, group, _COORDINATES):
-        found = matcher.pairs(_floats(batch, "ra"), _floats(batch, "dec"))
-        if len(found):
-            parts.append(Pairs(found.position, found.detection + start, found.separation_nas))
+        ra, dec = _floats(batch, "ra"), _floats(batch, "dec")
+        pairs = matcher.pairs(ra, dec)
+        rows, place = np.unique(pairs.detection, return_inverse=True)
+        numbered = Pairs(pairs.position, place + known, pairs.separation_nas)
+        parts.append(_Near(rows + start, ra[rows], dec[rows], numbered))
         start += batch.num_rows
-    if not parts:
-        return NO_PAIRS
-    return Pairs(
-        np.concatenate([part.position for part in parts]),
-        np.concatenate([part.detection for part in parts]),
-        np.concatenate([part.separation_nas for part in parts]),
+        known += len(rows)
+    return _Near(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.ra for part in parts]),
+        np.concatenate([part.dec for part in parts]),
+        Pairs(
+            np.concatenate([part.pairs.position for part in parts]),
+            np.concatenate([part.pairs.detection for part in parts]),
+            np.concatenate([part.pairs.separation_nas for part in parts]),
+        ),
     )
 
 
-def _surviving(file: pq.ParquetFile, group: int, pairs: Pairs) -> Matches:
-    """Read the matched rows' other columns and keep the pairs whose detection passes the gates."""
-    rows, which = np.unique(pairs.detection, return_inverse=True)
+def _surviving(file: pq.ParquetFile, group: int, near: _Near) -> Matches:
+    """Read the near rows' other columns and keep the pairs whose detection passes the gates."""
     kept: list[pa.Table] = []
-    numbers: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
-    start = 0
-    for batch in _batches(file, group, CATALOGUE_COLUMNS):
-        begin, end = np.searchsorted(rows, (start, start + batch.num_rows))
-        wanted = batch.take(pa.array(rows[begin:end] - start))
-        passed = gate_rows(wanted)
-        numbers.append(np.flatnonzero(passed) + begin)
-        kept.append(as_detections(wanted.filter(pa.array(passed))))
+    new_place = np.full(len(near.rows), -1, np.int64)
+    start, count = 0, 0
+    for batch in _batches(file, group, _REST):
+        begin, end = np.searchsorted(near.rows, (start, start + batch.num_rows))
+        wanted = batch.take(pa.array(near.rows[begin:end] - start))
+        passed = np.flatnonzero(gate_rows(wanted))
+        places = passed + begin
+        new_place[places] = np.arange(count, count + len(places))
+        kept.append(as_detections(wanted.take(pa.array(passed)), near.ra[places], near.dec[places]))
         start += batch.num_rows
-    new_number = np.full(len(rows), -1, np.int64)
-    old_number = np.concatenate(numbers)
-    new_number[old_number] = np.arange(len(old_number))
-    detection = new_number[which]
+        count += len(places)
+    detection = new_place[near.pairs.detection]
     alive = detection >= 0
     return Matches(
-        pairs.position[alive],
-        pairs.separation_nas[alive],
+        near.pairs.position[alive],
+        near.pairs.separation_nas[alive],
         pa.concat_tables([NO_DETECTIONS, *kept]).take(pa.array(detection[alive])),
     )
 
@@ -204,12 +217,15 @@ def _moon_free(column: pa.Array) -> Flags:
     return np.array(pc.fill_null(free, False).to_numpy(zero_copy_only=False), np.bool_)  # noqa: FBT003 - Arrow's own signature
 
 
-def as_detections(batch: pa.RecordBatch) -> pa.Table:
+def as_detections(batch: pa.RecordBatch, ra: Floats, dec: Floats) -> pa.Table:
     """Return rows that passed the gates in the types of every output."""
+    ready = {
+        "ra": pa.array(ra),
+        "dec": pa.array(dec),
+        "moon_masked": pa.array([MOON_FREE] * batch.num_rows, pa.string()),
+    }
     columns = [
-        pa.array([MOON_FREE] * batch.num_rows, pa.string())
-        if field.name == "moon_masked"
-        else batch.column(field.name).cast(field.type)
+        ready[field.name] if field.name in ready else batch.column(field.name).cast(field.type)
         for field in DETECTION_SCHEMA
     ]
     return pa.table(columns, schema=DETECTION_SCHEMA)

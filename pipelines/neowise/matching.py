@@ -1,7 +1,8 @@
 """Which detections lie within the radius of which positions, and which one is the closest. Pure.
 
-A KD-tree on unit vectors finds the pairs, whatever the declination; the great-circle distance then
-decides. The closest detection of a position is the first by
+A KD-tree on unit vectors finds the pairs, whatever the declination, among the detections that a
+sieve lets through; the great-circle distance then decides. The closest detection of a position is
+the first by
 
     separation in whole nanoarcseconds, mjd, cntr, place in the catalogue (year, file, row)
 
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.spatial import KDTree
 
+from pipelines.neowise.screen import Screen
 from pipelines.neowise.sphere import (
     Floats,
     Integers,
@@ -44,6 +46,7 @@ class Matcher:
     def __init__(self, ra_deg: Floats, dec_deg: Floats, radius_arcsec: float) -> None:
         self._ra = ra_deg
         self._dec = dec_deg
+        self._screen = Screen(ra_deg, dec_deg, radius_arcsec)
         self._tree = KDTree(unit_vectors(ra_deg, dec_deg))
         self._chord = chord_of(radius_arcsec)
         self._radius = radius_nanoarcsec(radius_arcsec)
@@ -51,16 +54,13 @@ class Matcher:
     def pairs(self, ra_deg: Floats, dec_deg: Floats) -> Pairs:
         """Return all pairs within the radius; a detection without coordinates is in none."""
         usable = np.flatnonzero(np.isfinite(ra_deg) & np.isfinite(dec_deg))
-        points = unit_vectors(ra_deg[usable], dec_deg[usable])
-        near, _ = self._tree.query(points, k=1, distance_upper_bound=self._chord)
-        close = np.flatnonzero(np.isfinite(near))
-        if not len(close):
+        usable = usable[self._screen.passes(ra_deg[usable], dec_deg[usable])]
+        if not len(usable):
             return NO_PAIRS
-        found = self._tree.sparse_distance_matrix(
-            KDTree(points[close]), self._chord, output_type="ndarray"
-        )
+        points = KDTree(unit_vectors(ra_deg[usable], dec_deg[usable]))
+        found = self._tree.sparse_distance_matrix(points, self._chord, output_type="ndarray")
         position = found["i"].astype(np.int64)
-        detection = usable[close][found["j"]].astype(np.int64)
+        detection = usable[found["j"]].astype(np.int64)
         separation = whole_nanoarcsec(
             separations_arcsec(
                 self._ra[position], self._dec[position], ra_deg[detection], dec_deg[detection]

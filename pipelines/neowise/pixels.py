@@ -9,9 +9,8 @@ radius away.
 
 import numpy as np
 import numpy.typing as npt
-from astropy_healpix import healpy, neighbours
 
-from pipelines.neowise.columns import NSIDE
+from pipelines.neowise.healpix import corners_of, pixels_of
 from pipelines.neowise.sphere import Floats, Integers, chord_of, offset_points, unit_vectors
 
 RADIUS_MAX_ARCSEC = 60.0
@@ -23,11 +22,6 @@ _FINE_POINTS = 64
 _FINE_REACH = 1.05
 _CORNER_REACH = 2.0
 _BLOCK = 4096
-
-
-def pixels_of(ra_deg: Floats, dec_deg: Floats) -> Integers:
-    """Return the pixel that each point lies in."""
-    return np.asarray(healpy.ang2pix(NSIDE, ra_deg, dec_deg, nest=True, lonlat=True), np.int64)
 
 
 def pixels_touched(
@@ -50,30 +44,25 @@ def _touched(ra_deg: Floats, dec_deg: Floats, radius: float) -> npt.NDArray[np.i
     near_edge = np.flatnonzero((ring != own[:, None]).any(axis=1))
     pairs = [np.column_stack((np.arange(len(own)), own))]
     if len(near_edge):
-        found = _beyond_the_edge(ra_deg[near_edge], dec_deg[near_edge], own[near_edge], radius)
+        found = _beyond_the_edge(ra_deg[near_edge], dec_deg[near_edge], ring[near_edge], radius)
         found[:, 0] = near_edge[found[:, 0]]
         pairs.append(found)
     return np.unique(np.concatenate(pairs), axis=0)
 
 
 def _beyond_the_edge(
-    ra_deg: Floats, dec_deg: Floats, own: Integers, radius: float
+    ra_deg: Floats, dec_deg: Floats, coarse: Integers, radius: float
 ) -> npt.NDArray[np.int64]:
     """Return pairs of index and pixel, for circles that may leave their own pixel."""
-    count = len(own)
+    numbers = np.arange(len(ra_deg))
     ring = _ring_pixels(ra_deg, dec_deg, radius * _FINE_REACH, _FINE_POINTS)
-    by_edge = np.column_stack((np.repeat(np.arange(count), _FINE_POINTS), ring.ravel()))
-    # It flags the missing neighbour, where only seven meet, as an invalid value.
-    with np.errstate(invalid="ignore"):
-        around = np.asarray(neighbours(own, NSIDE, order="nested"), np.int64).T
-    index, slot = np.nonzero(around >= 0)
-    pixel = around[index, slot]
-    corners = np.asarray(healpy.boundaries(NSIDE, pixel, step=1, nest=True), np.float64)
-    corners = corners.reshape(-1, 3, 4)
-    centres = unit_vectors(ra_deg, dec_deg)[index]
-    away = np.linalg.norm(corners - centres[:, :, None], axis=1).min(axis=1)
+    by_edge = np.column_stack((np.repeat(numbers, _FINE_POINTS), ring.ravel()))
+    around = np.column_stack((np.repeat(numbers, _COARSE_POINTS), coarse.ravel()))
+    around = np.unique(around, axis=0)
+    centres = unit_vectors(ra_deg, dec_deg)[around[:, 0]]
+    away = np.linalg.norm(corners_of(around[:, 1]) - centres[:, None, :], axis=2).min(axis=1)
     close = away <= chord_of(radius * _CORNER_REACH)
-    return np.concatenate((by_edge, np.column_stack((index[close], pixel[close]))))
+    return np.concatenate((by_edge, around[close]))
 
 
 def _ring_pixels(ra_deg: Floats, dec_deg: Floats, radius: float, points: int) -> Integers:

@@ -89,7 +89,7 @@ def _degrees(path: Path, table: pa.Table, name: str, limits: tuple[float, float]
     if len(wrong):
         row = int(wrong[0])
         raise UsageError(
-            f"{str(path)!r}: row {row + 1}, column {name!r}: {values[row]!r} "
+            f"{str(path)!r}: row {row + 1}, column {name!r}: {float(values[row])!r} "
             f"is not from {low:g} to {high:g} degrees"
         )
     return values

@@ -85,9 +85,9 @@ class Settings(ServiceSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], Option(group="log")] = Field(
         default="info", description="Least important entries that are written"
     )
-    log_form: Annotated[
-        Literal["auto", "console", "json", "journal"], Option(group="log")
-    ] = Field(default="auto", description="Form of the log on stderr")
+    log_form: Annotated[Literal["auto", "console", "json", "journal"], Option(group="log")] = Field(
+        default="auto", description="Form of the log on stderr"
+    )
 
     @field_validator("years", mode="before")
     @classmethod

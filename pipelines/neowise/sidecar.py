@@ -21,9 +21,10 @@ from structlog.typing import FilteringBoundLogger
 from pipelines.neowise.catalogue import Catalogue
 from pipelines.neowise.columns import DETECTION_SCHEMA, SIDECAR_NAME, SIDECAR_SCHEMA
 from pipelines.neowise.disk import write_table
+from pipelines.neowise.healpix import pixels_of
 from pipelines.neowise.leaf import NO_DETECTIONS, Region, Stopped, make_region, read_leaf
 from pipelines.neowise.matching import Matches, closest, joined
-from pipelines.neowise.pixels import pixels_of, pixels_touched
+from pipelines.neowise.pixels import pixels_touched
 from pipelines.neowise.positions import Positions
 from pipelines.neowise.shards import Shards
 from pipelines.neowise.sphere import Integers

@@ -17,7 +17,7 @@ from scipy.spatial import KDTree
 from pipelines.neowise.catalogue import leaf_folder
 from pipelines.neowise.columns import LAST_MJD, PIXELS
 from pipelines.neowise.disk import told_about
-from pipelines.neowise.pixels import pixels_of
+from pipelines.neowise.healpix import pixels_of
 from pipelines.neowise.sphere import Floats, Integers, chord_of, offset_points, unit_vectors
 from shared.files import make_folders
 
@@ -58,6 +58,8 @@ class SkyPlan:
     row_group_rows: int = 8_192
     seed: int = 1
     extra_columns: int = _EXTRA_COLUMNS
+    margin_deg: float = 0.1
+    """How far the background goes beyond the positions."""
     pixels: frozenset[int] = field(default=frozenset())
     """Only these partitions are written; empty: all that hold something."""
 
@@ -100,7 +102,7 @@ DEMO_FIELDS = (
 def write_sky(root: Path, plan: SkyPlan) -> Sky:
     """Write the catalogue below a folder (the catalogue's root) and return the truth."""
     chance = np.random.default_rng(plan.seed)
-    numbers = _Numbers()
+    numbers = _Numbers(10**12 * (1 + plan.seed))
     truths, tables = [], []
     for one in plan.fields:
         truth, planted = _plant(one, plan, chance, numbers)
@@ -125,10 +127,10 @@ def chunk_csv(truth: Truth) -> bytes:
 
 
 class _Numbers:
-    """Hands out `cntr`, which is unique over the whole catalogue."""
+    """Hands out `cntr`, unique over the whole catalogue and among skies of other seeds."""
 
-    def __init__(self) -> None:
-        self._next = 1_000_000_000_000
+    def __init__(self, first: int) -> None:
+        self._next = first
 
     def take(self, count: int) -> Integers:
         first = self._next
@@ -265,7 +267,7 @@ def _background(
     """Return detections all over the fields, none near a position."""
     share = plan.background // len(plan.fields)
     places = [
-        points_in_cap(one.ra_deg, one.dec_deg, one.radius_deg + 0.1, share, chance)
+        points_in_cap(one.ra_deg, one.dec_deg, one.radius_deg + plan.margin_deg, share, chance)
         for one in plan.fields
     ]
     ra = np.concatenate([place[0] for place in places])

@@ -14,6 +14,7 @@ Flags = npt.NDArray[np.bool_]
 
 ARCSEC_A_DEGREE = 3600.0
 _NANO = 1e9
+_POLE_DEG = 90.0
 _SLACK = 1e-13
 """Radians; more than the rounding of a unit vector, much less than what is decided afterwards."""
 
@@ -29,6 +30,15 @@ def chord_of(angle_arcsec: float) -> float:
     """Return the straight distance that no two points within the angle exceed."""
     angle = np.radians(angle_arcsec / ARCSEC_A_DEGREE)
     return float(2.0 * np.sin(angle / 2.0) + _SLACK)
+
+
+def ra_reach_deg(dec_deg: Floats, radius_arcsec: float) -> Floats:
+    """Return how far a circle reaches in RA to either side; 180 where it holds a pole."""
+    radius = radius_arcsec / ARCSEC_A_DEGREE
+    ratio = np.sin(np.radians(radius)) / np.maximum(np.cos(np.radians(dec_deg)), 1e-300)
+    reach = np.degrees(np.arcsin(np.minimum(ratio, 1.0)))
+    holds_pole = (np.abs(dec_deg) + radius >= _POLE_DEG) | (ratio >= 1.0)
+    return np.where(holds_pole, 180.0, reach)
 
 
 def separations_arcsec(ra_a: Floats, dec_a: Floats, ra_b: Floats, dec_b: Floats) -> Floats:

@@ -22,6 +22,7 @@ from aiobotocore.session import AioSession
 from aiobotocore.utils import AioInstanceMetadataFetcher
 from botocore.loaders import Loader, create_loader
 
+from shared.aws.answers import AnswerParsers
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.errors import PermanentError
 from shared.s3.uri import S3Uri
@@ -194,6 +195,7 @@ def _loader() -> Loader:
 def _session(settings: ClientSettings) -> AioSession:
     session = _role_session() if settings.instance_role else AioSession(profile=settings.profile)
     session.register_component("data_loader", _loader())
+    session.register_component("response_parser_factory", AnswerParsers())
     return session
 
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from anyio import to_thread
@@ -28,7 +28,6 @@ from shared.s3.store import (
     ALWAYS,
     NO_OPTIONS,
     Capabilities,
-    Checksums,
     DeleteFailure,
     Download,
     ObjectInfo,
@@ -47,8 +46,8 @@ from shared.s3.wire import (
     encode_crc,
     match_parameters,
     option_parameters,
-    read_etag,
     read_info,
+    read_listed,
     read_parameters,
     when_parameters,
 )
@@ -327,14 +326,5 @@ class _Body:
 
 
 def _read_page(bucket: str, answer: Mapping[str, Any]) -> Page:
-    objects = [
-        replace(read_info(S3Uri(bucket, str(entry["Key"])), entry), checksums=_listed(entry))
-        for entry in answer.get("Contents", ())
-    ]
+    objects = [read_listed(bucket, entry) for entry in answer.get("Contents", ())]
     return Page(objects, [str(p["Prefix"]) for p in answer.get("CommonPrefixes", ())])
-
-
-def _listed(entry: Mapping[str, Any]) -> Checksums:
-    """A listing has no checksums, and its ETag is an MD5 only if it looks like one."""
-    etag = read_etag(entry)
-    return Checksums(md5="" if "-" in etag else etag)

@@ -96,9 +96,9 @@ def read_checksums(answer: Mapping[str, Any]) -> Checksums:
 
 
 def read_info(uri: S3Uri, answer: Mapping[str, Any]) -> ObjectInfo:
-    """Read the answer of HeadObject or GetObject, or one entry of a listing."""
+    """Read the answer of HeadObject or GetObject."""
     total = str(answer.get("ContentRange", "")).rpartition("/")[2]
-    size = total if total.isdigit() else answer.get("ContentLength", answer.get("Size", 0))
+    size = total if total.isdigit() else answer.get("ContentLength", 0)
     modified = answer.get("LastModified")
     return ObjectInfo(
         uri=uri,
@@ -108,6 +108,22 @@ def read_info(uri: S3Uri, answer: Mapping[str, Any]) -> ObjectInfo:
         checksums=read_checksums(answer),
         version=str(answer.get("VersionId", "")),
         metadata=dict(answer.get("Metadata", {})),
+    )
+
+
+def read_listed(bucket: str, entry: Mapping[str, Any]) -> ObjectInfo:
+    """Read one entry of a listing, of which there may be a thousand in an answer.
+
+    It has no checksums, and its ETag is an MD5 only if it looks like one.
+    """
+    etag = read_etag(entry)
+    modified = entry.get("LastModified")
+    return ObjectInfo(
+        uri=S3Uri(bucket, str(entry["Key"])),
+        size=int(entry.get("Size", 0)),
+        etag=etag,
+        modified_at=modified if isinstance(modified, datetime) else _EPOCH,
+        checksums=Checksums(md5="" if "-" in etag else etag),
     )
 
 

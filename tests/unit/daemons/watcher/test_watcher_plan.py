@@ -99,8 +99,9 @@ def test_the_reason_ends_with_the_last_line() -> None:
     ],
 )
 def test_a_lease_says_what_may_be_done(
+    *,
     found: Lease | None,
-    ended: bool,  # noqa: FBT001 - a table row
+    ended: bool,
     claimable_at: float | None,
     verdict: object,
 ) -> None:
@@ -113,9 +114,10 @@ def test_a_lease_says_what_may_be_done(
     [(0, True, False), (2, True, False), (3, True, True), (3, False, False), (9, False, False)],
 )
 def test_a_halt_is_a_jobs_own_fault_when_only_it_halts(
+    *,
     halts: int,
-    others_went_well: bool,  # noqa: FBT001 - a table row
-    own: bool,  # noqa: FBT001 - a table row
+    others_went_well: bool,
+    own: bool,
 ) -> None:
     """While nothing goes well, it is the network's fault, however often."""
     assert is_own_fault(halts=halts, attempts=3, others_went_well=others_went_well) is own
