@@ -76,11 +76,15 @@ async def fetch_file(
                 info = download.info
                 _check_size(info, limit)
                 tally = _Tally(info, crc64nvme)
-                async for piece in download:
-                    tally.add(piece)
-                    await to_thread.run_sync(stream.write, piece)
+                # Written when the next one is there, or with the end: a small file is one call.
+                piece = b""
+                async for following in download:
+                    tally.add(following)
+                    if piece:
+                        await to_thread.run_sync(stream.write, piece)
+                    piece = following
             tally.check()
-            await to_thread.run_sync(_finish, stream, temporary, target)
+            await to_thread.run_sync(_finish, stream, piece, temporary, target)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
@@ -158,7 +162,8 @@ def _create(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "wb")
 
 
-def _finish(stream: BinaryIO, temporary: Path, target: Path) -> None:
+def _finish(stream: BinaryIO, rest: bytes, temporary: Path, target: Path) -> None:
+    stream.write(rest)
     stream.flush()
     os.fsync(stream.fileno())
     temporary.replace(target)
