@@ -29,6 +29,8 @@ _DISK = re.compile(r"No space left on device|Disk quota exceeded")
 _COMMAND = re.compile(
     r"No module named|can't open file|unrecognized arguments:"
     r"|the following arguments are required|command not found"
+    # Our own steps about their own options: exit 2 as for bad input, and the same for every CID.
+    r"|is not valid; allowed: |see towpath neowise "
 )
 
 

@@ -108,7 +108,7 @@ class Settings(DaemonSettings):
         default="", description="Parts of the catalogue, passed on to the steps; empty: all of it"
     )
     radius_arcsec: Annotated[float, Option(flag="--radius", metavar="ARCSEC", group="steps")] = (
-        Field(default=5.0, gt=0, le=3600, description="How far from a position a match may lie")
+        Field(default=5.0, gt=0, le=60, description="How far from a position a match may lie")
     )
     catalogue: Annotated[str, Option(metavar="ROOT", group="steps")] = Field(
         default="",

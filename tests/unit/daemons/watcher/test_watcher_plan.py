@@ -43,6 +43,7 @@ def end(**odd: object) -> StepEnd:
         ({"exit_status": None, "signal": "SIGTERM"}, 6),
         ({"tail": "/usr/bin/python3: No module named pyarrow"}, 2),
         ({"exit_status": 2, "tail": "python3: can't open file '/x.py'"}, 2),
+        ({"exit_status": 2, "tail": "NEOWISE_YEARS 'x' is not valid; allowed: year1"}, 2),
         ({"tail": "ClientError: An error occurred (ExpiredToken) when calling"}, 3),
         ({"tail": "socket.gaierror: [Errno -3] Temporary failure in name resolution"}, 6),
         ({"tail": "OSError: When reading: AWS Error NETWORK_CONNECTION, curlCode: 6"}, 6),
