@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
 # Make what the benchmark needs under bench/.work (the peers' own virtual environment, the S3 stub),
-# then run it; the options are those of `python -m bench.uploader`.
+# then run it: `bench/run.sh [uploader|handover] OPTIONS`, those of `python -m bench.uploader`, which
+# is the default, or of `python -m bench.handover`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+which=uploader
+case ${1:-} in uploader | handover) which=$1 && shift ;; esac
 
 work=bench/.work
 python=${PYTHON:-.venv/bin/python}
@@ -13,7 +17,7 @@ exec 9>"$work/lock"
 flock --nonblock 9 || { echo "another benchmark is running in $work" >&2; exit 5; }
 rm -rf "$work"/run-*  # what a killed benchmark left
 
-if ! cmp --silent requirements/bench.txt "$work/venv/requirements.txt"; then
+if [[ $which == uploader ]] && ! cmp --silent requirements/bench.txt "$work/venv/requirements.txt"; then
     echo "installing the peers into $work/venv" >&2
     rm -rf "$work/venv"
     "$python" -m venv "$work/venv"
@@ -31,4 +35,4 @@ command -v go >/dev/null || {
 (cd bench/s3stub && GOPROXY=off GOFLAGS=-mod=mod CGO_ENABLED=0 go test ./... >/dev/null &&
     GOPROXY=off GOFLAGS=-mod=mod CGO_ENABLED=0 go build -o "../.work/s3stub" .)
 
-exec "$python" -m bench.uploader "$@"
+exec "$python" -m "bench.$which" "$@"

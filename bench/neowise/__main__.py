@@ -28,6 +28,7 @@ _RADIUS_DEG = 2.5
 _MARGIN_DEG = 1.5
 """Positions lie in a patch, detections around it as well: so it is in the real sky."""
 _MIB = 1 << 20
+_LIMIT_SECONDS = 7200.0
 _SPEED_A, _SPEED_B, _MEMORY_B, _BYTES_A = 20, 1, 0.5, 1 / 6
 
 Facts = Mapping[str, float]
@@ -37,9 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make the sky where it is missing, measure, print the table, write the JSON file."""
     options = _parse(argv)
     folder = _WORK / f"sky-{options.detections}-{options.positions}"
+    if options.make_only:
+        _make(folder, options.detections, options.positions)
+        return 0
     if not (folder / "whole").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        _make(folder, options.detections, options.positions)
+        folder.mkdir(parents=True)
+        # In a process of its own: what this one has in use counts as every child's peak.
+        _run(folder, "make", "bench.neowise", "--make-only", *_sizes(options))
     years = ",".join(_YEARS)
     ours = _measure(folder, "ours", years, str(options.workers))
     theirs = _measure(folder, "theirs", years)
@@ -62,6 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(differing > 0)
 
 
+def _sizes(options: argparse.Namespace) -> tuple[str, ...]:
+    return ("--detections", str(options.detections), "--positions", str(options.positions))
+
+
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.neowise", description=__doc__)
     parser.add_argument("--detections", type=int, default=24_000_000)
@@ -70,6 +80,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--naive-pixels", type=int, default=3, help="pixels that (a) is measured on"
     )
+    parser.add_argument("--make-only", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
@@ -104,18 +115,25 @@ def _make(folder: Path, detections: int, positions: int) -> None:
 
 
 def _measure(folder: Path, way: str, *arguments: str) -> Facts:
-    shutil.rmtree(folder / "ours" if way == "ours" else folder / "none", ignore_errors=True)
-    child: ChildRun = run_child(
-        [sys.executable, "-m", f"bench.neowise.{way}", str(folder), *arguments],
-        env={**os.environ, "PYTHONPATH": str(_BENCH.parent)},
-        folder=folder,
-        log=folder / f"{way}.log",
-        limit_seconds=7200,
-    )
-    if child.exit_status:
-        raise SystemExit(f"{way} failed; see {folder / f'{way}.log'}")
+    if way == "ours":
+        # Shards of an earlier run would be taken for finished work.
+        shutil.rmtree(folder / way, ignore_errors=True)
+    child = _run(folder, way, f"bench.neowise.{way}", str(folder), *arguments)
     told = json.loads((folder / f"{way}.json").read_text())
     return {**told, "peak_rss_bytes": child.peak_rss_bytes}
+
+
+def _run(folder: Path, name: str, module: str, *arguments: str) -> ChildRun:
+    child = run_child(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "PYTHONPATH": str(_BENCH.parent)},
+        folder=folder,
+        log=folder / f"{name}.log",
+        limit_seconds=_LIMIT_SECONDS,
+    )
+    if child.exit_status:
+        raise SystemExit(f"{name} failed; see {folder / f'{name}.log'}")
+    return child
 
 
 def _differing(folder: Path) -> int:

@@ -117,6 +117,8 @@ class _Search:
         self._radius = radius_arcsec
         self._bounds = bounds
         self._stop = threading.Event()
+        self._causes: list[BaseException] = []
+        """What made readers stop, the first one first."""
 
     def run(self, work: Sequence[_Pixel]) -> list[_Part]:
         """Do every pixel; the first failure ends all, and is raised."""
@@ -127,6 +129,9 @@ class _Search:
             try:
                 futures = [pixels.submit(self._do_pixel, one, leaves) for one in work]
                 return _results(futures)
+            except Stopped:
+                # Those that were stopped may end before the one that failed.
+                raise self._causes[0] from None
             except BaseException:
                 # Also when interrupted. The threads look at this, and the pools wait for them.
                 # Leaves are not cancelled: nobody wakes who waits for a cancelled future.
@@ -164,10 +169,16 @@ class _Search:
     def _do_year(self, year: str, pixel: int, region: Region) -> Matches:
         if self._stop.is_set():
             raise Stopped
-        parts = [
-            read_leaf(self._catalogue, leaf, region, self._goes_on)
-            for leaf in self._catalogue.leaves(year, pixel)
-        ]
+        try:
+            parts = [
+                read_leaf(self._catalogue, leaf, region, self._goes_on)
+                for leaf in self._catalogue.leaves(year, pixel)
+            ]
+        except BaseException as error:
+            # At once, and not when somebody looks at this result: no other leaf is begun.
+            self._causes.append(error)
+            self._stop.set()
+            raise
         return joined(parts, NO_DETECTIONS)
 
     def _goes_on(self) -> bool:

@@ -260,7 +260,10 @@ USAGE = [
     (("sedes",), "unknown step 'sedes'; steps are seeds, sidecar"),
     (("sidecar", "--optical-root", "x"), "--out-root"),
     (("sidecar", "--optical-root", "/nowhere", "--out", "y"), "'/nowhere' "),
-    (("closest", "--sidecar", "/nowhere", "--seeds", "x", "--out", "y"), "'/nowhere' cannot be read"),
+    (
+        ("closest", "--sidecar", "/nowhere", "--seeds", "x", "--out", "y"),
+        "'/nowhere' cannot be read",
+    ),
     (("process", "--cid", "00001", "--chunk-csv", "s3://x", "--out", "y"), "bucket 'x'"),
     (("sidecar", "--seeds", "x", "--out", "y", "--radius-arcsec", "61"), "at most 60"),
     (("sidecar", "--seeds", "x", "--out", "y", "--years", "../up"), "is no folder"),

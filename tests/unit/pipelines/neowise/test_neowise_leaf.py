@@ -220,6 +220,28 @@ def test_no_more_rows_are_held_than_a_batch(
     assert max(seen) <= 64
 
 
+def test_batches_and_row_groups_keep_their_rows_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row counted from the wrong place is another detection's data."""
+    monkeypatch.setattr(leaf_module, "BATCH_ROWS", 16)
+    dec: Floats = np.linspace(DEC, DEC + 119 * 11 * ARCSEC, 120)
+    ra = np.full(120, RA)
+    rows = [
+        detection(RA, float(dec[number]), number, mjd=50000.0 + number, w1snr=4 + number % 5)
+        for number in range(120)
+    ]
+    (path,) = write_rows(tmp_path, rows, row_group_rows=60)
+    catalogue = local_catalogue(tmp_path)
+
+    found = read_leaf(catalogue, Leaf(str(path), "year1"), make_region(ra, dec + ARCSEC, 5.0))
+
+    expected = [number for number in range(120) if number % 5]
+    assert found.position.tolist() == _cntrs(found) == expected
+    assert found.detections.column("mjd").to_pylist() == [50000.0 + one for one in expected]
+    assert found.detections.column("dec").to_pylist() == dec[expected].tolist()
+
+
 def test_a_reader_stops_between_two_row_groups(tmp_path: Path) -> None:
     """The first failure ends the run; nobody waits for a million rows."""
     write_rows(tmp_path, [detection(RA, DEC, number) for number in range(30)], row_group_rows=10)

@@ -74,6 +74,29 @@ def test_only_pixels_within_twice_the_radius_are_read(place: tuple[float, float]
     assert _touched(*place) <= _within(*place, RADIUS * 2.05, seed=1) | _within(*place, RADIUS)
 
 
+def test_no_pixel_is_missed_whose_corner_alone_is_touched() -> None:
+    """A corner just within the circle, the pixel itself beyond it; many pixels, all corners."""
+    some = np.arange(0, PIXELS, 13)
+    corners = healpy.boundaries(NSIDE, some, step=1, nest=True)
+    middles = np.stack(healpy.pix2vec(NSIDE, some, nest=True), axis=1)
+    pixels = np.repeat(some, 4)
+    corner = corners.transpose(0, 2, 1).reshape(-1, 3)
+    away = corner - np.repeat(middles, 4, axis=0)
+    away -= (away * corner).sum(axis=1)[:, None] * corner
+    away /= np.linalg.norm(away, axis=1)[:, None]
+    place = corner + away * np.radians((RADIUS - 0.01) / 3600)
+    ra = np.degrees(np.arctan2(place[:, 1], place[:, 0])) % 360
+    dec = np.degrees(np.arctan2(place[:, 2], np.hypot(place[:, 0], place[:, 1])))
+
+    index, touched = pixels_touched(ra, dec, RADIUS)
+
+    found = set(zip(index.tolist(), touched.tolist(), strict=True))
+    missed = [
+        number for number, pixel in enumerate(pixels.tolist()) if (number, pixel) not in found
+    ]
+    assert missed == []
+
+
 def test_nearly_every_circle_lies_within_one_pixel() -> None:
     """The original reads nine."""
     chance = np.random.default_rng(3)

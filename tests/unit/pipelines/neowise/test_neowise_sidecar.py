@@ -207,6 +207,25 @@ def test_finished_pixels_are_not_read_again(tmp_path: Path, reads: _Counting) ->
     assert _table(tmp_path)["cntr"] == list(range(6))
 
 
+def test_no_leaf_is_begun_after_a_failure(tmp_path: Path, reads: _Counting) -> None:
+    """The run has failed; a dozen years more would be read for nothing."""
+    years = [f"year{number}" for number in range(1, 7)]
+    for year in years:
+        write_rows(tmp_path / "sky", [detection(10.0, 1.0, 1)], year=year)
+    reads.fail_at = 0
+
+    with pytest.raises(EndpointRefused):
+        write_sidecar(
+            positions((10.0, 1.0)),
+            local_catalogue(tmp_path / "sky", *years),
+            tmp_path / "out",
+            radius_arcsec=5.0,
+            bounds=Bounds(pixels=1, leaves=1),
+        )
+
+    assert len(reads.paths) == 1
+
+
 def test_nothing_is_there_under_the_final_name_after_a_failure(
     tmp_path: Path, reads: _Counting
 ) -> None:
