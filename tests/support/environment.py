@@ -8,14 +8,18 @@ import pytest
 _PREFIXES = ("AWS_", "TOWPATH_", "S3_", "XDG_")
 _NAMES = frozenset(
     {
+        "BUCKET",
         "CREDENTIALS_DIRECTORY",
         "FILE_STABILITY_SECONDS",
         "INVOCATION_ID",
         "JOURNAL_STREAM",
+        "NEOWISE_YEARS",
         "NOTIFY_SOCKET",
+        "SLEEP_SEC",
         "STATE_DIRECTORY",
         "WATCHDOG_PID",
         "WATCHDOG_USEC",
+        "WORKERS",
     }
 )
 
