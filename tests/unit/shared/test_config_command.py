@@ -205,4 +205,7 @@ def test_every_real_service_has_settings_that_can_be_shown(
 
     for service in services:
         model = config_command.settings_model(service)
-        assert load_settings(model, [], {}, service=service).settings == model()
+        required = [spec for spec in option_specs(model) if spec.required]
+        environ = {spec.variables(service)[0]: "some-bucket" for spec in required}
+        loaded = load_settings(model, [], environ, service=service)
+        assert loaded.settings == model(**{spec.name: "some-bucket" for spec in required})

@@ -263,12 +263,13 @@ def test_signal_handlers_are_put_back() -> None:
     def handler(_number: int, _frame: FrameType | None) -> None:
         """Stand for the larger program's own."""
 
+    interrupt = signal.getsignal(signal.SIGINT)
     before = signal.signal(signal.SIGTERM, handler)
     try:
         Life().live(Carrier(until_stopping))
 
         assert signal.getsignal(signal.SIGTERM) is handler
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is interrupt
     finally:
         signal.signal(signal.SIGTERM, before)
 
