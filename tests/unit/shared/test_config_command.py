@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 
 from shared import cli, completion, config_command
 from shared.errors import UsageError
-from shared.options import Option
+from shared.options import Option, option_specs
 from shared.reference import render_reference, render_toml
 from shared.settings import ServiceSettings, load_settings
 
@@ -208,4 +208,5 @@ def test_every_real_service_has_settings_that_can_be_shown(
         required = [spec for spec in option_specs(model) if spec.required]
         environ = {spec.variables(service)[0]: "some-bucket" for spec in required}
         loaded = load_settings(model, [], environ, service=service)
-        assert loaded.settings == model(**{spec.name: "some-bucket" for spec in required})
+        wanted = model.model_validate({spec.name: "some-bucket" for spec in required})
+        assert loaded.settings == wanted
