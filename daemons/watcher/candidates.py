@@ -134,12 +134,16 @@ class Candidates:
         one.due = verdict.due
 
     def claimable(self, now: float) -> list[Candidate]:
-        """Return those that may be claimed now, in CID order."""
-        return [
+        """Return those that may be claimed now, in CID order; those that halted come last.
+
+        Whether what halted one is around it, or in it, the others tell.
+        """
+        found = [
             one
             for one in self.of(Standing.NEW, Standing.HELD)
             if max(one.due, one.not_before) <= now
         ]
+        return sorted(found, key=lambda one: one.halts > 0)
 
     def target(self, one: Candidate) -> Target:
         """Return what is attempted; until its outcome is known, its lease counts as unread."""

@@ -26,7 +26,7 @@ _FIELDS = (
     Field("00020", 230.0, -60.0, 0.6, 0),
     Field("00021", 315.0, 20.0, 0.6, 0),
     Field("00022", 65.0, 72.0, 0.6, 0),
-    Field(POISON, 180.0, -25.0, 0.3, 0),
+    Field(POISON, 120.0, -25.0, 0.3, 0),
 )
 _SMALL = ("00001", "00004", "00007", "00020", POISON, "02104")
 _DAMAGE = b"PAR1 the rest of this file was lost PAR1"

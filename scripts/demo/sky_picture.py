@@ -50,7 +50,7 @@ def draw_sky(
         sky.annotate(chunk.cid, place, xytext=(4, 4), textcoords="offset points", fontsize=7)
     sky.grid(visible=True, alpha=0.3)
     sky.set_xticklabels([])
-    sky.set_title("Chunks by state, equatorial coordinates, RA 0 in the middle")
+    sky.set_title("Chunks by state, equatorial coordinates, RA 0 in the middle", pad=18)
     sky.legend(loc="lower right", fontsize=8)
     histogram = figure.add_subplot(2, 1, 2)
     histogram.hist(separations_arcsec, bins=_BINS, range=(0.0, radius), color=_COLOURS["collected"])

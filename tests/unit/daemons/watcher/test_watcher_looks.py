@@ -3,7 +3,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from shared.errors import ExitStatus
+from shared.errors import ExitStatus, TransientError
 from shared.handshake.claims import probe_conditional_writes
 from shared.handshake.layout import JobFolder, Runout, closest_name, quality_name
 from shared.handshake.lease import LeaseState
@@ -319,6 +319,29 @@ async def test_draining_claims_nothing_until_it_is_over(ec2: Ec2) -> None:
     after = await ec2.one_pass(watcher)
 
     assert (drained.processed, after.processed) == (0, 1)
+
+
+async def test_a_cid_that_halts_lets_the_others_go_first(ec2: Ec2, clock: Clock) -> None:
+    """A job that blames the network holds nobody up, and is found out by the others' success."""
+    ec2.attempts = 2
+    ec2.send("00001", "00002", "00003")
+    ec2.steps.behaviours["00001"] = lambda step, _place: went_wrong(step, 6)
+    watcher = ec2.watcher()
+    halted = 0
+
+    for _ in range(6):
+        try:
+            await ec2.one_pass(watcher)
+        except TransientError:
+            halted += 1
+        clock.now += 1000.0
+
+    ran = [cid for cid, step in ec2.steps.ran if step == "sidecar"]
+    assert ran == ["00001", "00002", "00003", "00001", "00001", "00001"]
+    assert halted == 2
+    lease = ec2.lease("00001")
+    assert lease is not None
+    assert lease.state is LeaseState.PARKED
 
 
 async def test_two_machines_share_the_work(ec2: Ec2) -> None:
