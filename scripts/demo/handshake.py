@@ -17,7 +17,7 @@ from scripts.demo.board import Row
 from scripts.demo.children import open_children
 from scripts.demo.heavens import ANSWERED, POISON, Heavens, make_heavens, place_chunks, waves
 from scripts.demo.matches import Comparison, compare
-from scripts.demo.sites import BUCKET, LEASE_SECONDS, RADIUS_ARCSEC, Daemons
+from scripts.demo.sites import BUCKET, LEASE_SECONDS, RADIUS_ARCSEC, Daemons, Site
 from scripts.demo.sky_picture import ChunkOnSky, draw_sky
 from scripts.demo.stage import Stage, within
 from scripts.demo.standing import Standing, look, open_view
@@ -124,6 +124,10 @@ class _Story:
             victim = await self._strike()
             await to_thread.run_sync(place_chunks, heavens, self._prod.positions, rest)
             say(f"{len(rest)} more chunks appear")
+            # As its unit would: later than the lease, so that the other machine may be the heir.
+            await anyio.sleep(LEASE_SECONDS)
+            await self._start_watcher(self._ec2_a, heavens)
+            say("the watcher on EC2 a is started again")
             await self._until_done(heavens)
             tasks.cancel_scope.cancel()
         say("every CID is collected or parked")
@@ -169,12 +173,14 @@ class _Story:
             board.verdict("Every result is the known truth, each computed once.", good=True)
 
     async def _start_all(self, heavens: Heavens) -> None:
-        catalogue = ("--catalogue", str(heavens.catalogue))
         await self._daemons.start("dispatcher", self._prod, "--stability", "0.5")
         await self._daemons.start("collector", self._prod)
-        await self._daemons.start("watcher", self._ec2_a, *catalogue)
-        await self._daemons.start("watcher", self._ec2_b, *catalogue)
+        await self._start_watcher(self._ec2_a, heavens)
+        await self._start_watcher(self._ec2_b, heavens)
         self._stage.board.say("ready: dispatcher and collector on PROD, watchers on EC2 a and b")
+
+    async def _start_watcher(self, site: Site, heavens: Heavens) -> None:
+        await self._daemons.start("watcher", site, "--catalogue", str(heavens.catalogue))
 
     async def _watch(self, planned: int) -> None:
         while True:
@@ -229,7 +235,7 @@ class _Story:
                 and found[1] == MANIFEST
             ],
             requests=self._server.count(),
-            left_in_work=self._ec2_b.cids_in_work(),
+            left_in_work=[*self._ec2_a.cids_in_work(), *self._ec2_b.cids_in_work()],
             statuses=statuses,
         )
 
