@@ -20,8 +20,8 @@ REGION_PATTERN = r"^[a-z0-9-]{1,32}$"
 """What a region's name looks like, for those that declare `aws_region` anew."""
 
 
-class BasicSettings(ServiceSettings):
-    """What every daemon can be told."""
+class AccountSettings(ServiceSettings):
+    """As whom to speak to S3, and where."""
 
     aws_region: Annotated[
         str,
@@ -42,6 +42,11 @@ class BasicSettings(ServiceSettings):
         pattern=r"^https?://[^\s/]+/?$",
         description="Another service that speaks S3",
     )
+
+
+class BasicSettings(AccountSettings):
+    """What every daemon can be told."""
+
     grace_seconds: Annotated[float, Option(flag="--grace", metavar="SECONDS", group="limits")] = (
         Field(default=20.0, ge=0, le=3600, description="Time to finish what runs after SIGTERM")
     )

@@ -9,90 +9,41 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import anyio
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from shared.daemon_settings import REGION_PATTERN
 from shared.engine import EngineOptions, open_engine
 from shared.errors import ExitStatus, SuiteError, UsageError
 from shared.handshake.board import NEEDS_A_PERSON, Board, State, make_board
 from shared.handshake.board_json import board_record, state_record, story_record
 from shared.handshake.board_lines import board_lines, state_lines
 from shared.handshake.board_story import story_lines
-from shared.handshake.layout import CID, DEFAULT_PREFIX, Layout
+from shared.handshake.layout import CID, Layout
+from shared.handshake.settings import HandshakePlace
 from shared.handshake.survey import Survey
 from shared.lifecycle import run
 from shared.log import configure_logging
 from shared.options import Option
 from shared.s3.store import ObjectStore
-from shared.s3.uri import bucket_fault
-from shared.settings import ServiceSettings, load_settings
+from shared.settings import load_settings
 
 SUMMARY = "show where every CID of the hand-shake stands, and what needs a person"
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
 
-class Settings(ServiceSettings):
+class Settings(HandshakePlace):
     """Show where every CID of the hand-shake stands, how fast it goes and what needs a person.
 
     Needs only read access: s3:ListBucket and s3:GetObject below s3://BUCKET/PREFIX/. What may not
     be read is left out, and said.
     """
 
-    bucket: Annotated[str, Option(short="-b", env="BUCKET", metavar="BUCKET")] = Field(
-        description="The bucket that PROD and EC2 share"
-    )
-    prefix: Annotated[str, Option(metavar="PREFIX")] = Field(
-        default=DEFAULT_PREFIX,
-        pattern=r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$",
-        description="Where the hand-shake lies in the bucket, without a slash at either end",
-    )
-    root: Annotated[Path, Option(metavar="DIR")] = Field(
-        default=Path(), description="Project root: ledgers that lie there are read as well"
-    )
-    aws_region: Annotated[
-        str,
-        Option(
-            flag="--region",
-            short="-r",
-            env=("AWS_DEFAULT_REGION", "AWS_REGION"),
-            metavar="REGION",
-            group="AWS",
-        ),
-    ] = Field(
-        default="us-west-2",
-        pattern=REGION_PATTERN,
-        description="Region to ask first; the bucket's own region is looked up once",
-    )
-    profile: Annotated[
-        str | None, Option(short="-p", env="AWS_PROFILE", metavar="PROFILE", group="AWS")
-    ] = Field(default=None, description="Named credentials; not used on EC2, where the role acts")
-    endpoint_url: Annotated[
-        str | None, Option(env="AWS_ENDPOINT_URL", metavar="URL", group="AWS")
-    ] = Field(
-        default=None,
-        pattern=r"^https?://[^\s/]+/?$",
-        description="Another service that speaks S3",
-    )
     requests_in_flight: Annotated[int, Option(metavar="N", group="limits")] = Field(
         default=32, ge=1, le=256, description="S3 requests under way at once"
     )
-
-    @field_validator("bucket")
-    @classmethod
-    def _legal_bucket(cls, bucket: str) -> str:
-        if fault := bucket_fault(bucket):
-            raise ValueError(f"{bucket!r} {fault}")
-        return bucket
-
-    @property
-    def layout(self) -> Layout:
-        """The names in the bucket."""
-        return Layout(self.bucket, self.prefix)
 
 
 def main(argv: Sequence[str]) -> int:

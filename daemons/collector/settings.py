@@ -4,33 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from shared.daemon_command import default_state_of
-from shared.daemon_settings import REGION_PATTERN, DaemonSettings
-from shared.handshake.layout import DEFAULT_PREFIX, Layout
+from shared.handshake.settings import HandshakeSettings
 from shared.options import Option
-from shared.s3.uri import bucket_fault
 
 
-class Settings(DaemonSettings):
+class Settings(HandshakeSettings):
     """Pull every finished result from S3 and merge it into the central folder, never overwriting.
 
     Results lie below s3://BUCKET/PREFIX/from-ec2/; each goes to a folder of the inbox, and from
     there, once it is checked, into the central folder. Then its CID is recorded.
     """
 
-    root: Annotated[Path, Option(metavar="DIR")] = Field(
-        default=Path(), description="Project root: the paths below are relative to it"
-    )
-    bucket: Annotated[str, Option(short="-b", env="BUCKET", metavar="BUCKET")] = Field(
-        description="The bucket that PROD and EC2 share"
-    )
-    prefix: Annotated[str, Option(metavar="PREFIX")] = Field(
-        default=DEFAULT_PREFIX,
-        pattern=r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$",
-        description="Where the hand-shake lies in the bucket, without a slash at either end",
-    )
     poll_seconds: Annotated[
         float,
         Option(
@@ -51,19 +38,9 @@ class Settings(DaemonSettings):
     ledger: Annotated[Path, Option(metavar="FILE", group="paths")] = Field(
         default=Path(".completed_cids"), description="The CIDs that were collected, one a line"
     )
-    aws_region: Annotated[
-        str,
-        Option(
-            flag="--region",
-            short="-r",
-            env=("AWS_DEFAULT_REGION", "AWS_REGION"),
-            metavar="REGION",
-            group="AWS",
-        ),
-    ] = Field(
-        default="us-west-2",
-        pattern=REGION_PATTERN,
-        description="Region to ask first; the bucket's own region is looked up once",
+    tag_collected: Annotated[bool, Option(group="bucket")] = Field(
+        default=False,
+        description="Tag what was merged, and its job, towpath=collected; a rule may expire it",
     )
     runouts_in_flight: Annotated[int, Option(metavar="N", group="limits")] = Field(
         default=8, ge=1, le=64, description="Results that are pulled or compared at once"
@@ -73,18 +50,6 @@ class Settings(DaemonSettings):
     ] = Field(
         default=2048, ge=1, le=1_048_576, description="Larger files of a result are refused, MiB"
     )
-
-    @field_validator("bucket")
-    @classmethod
-    def _legal_bucket(cls, bucket: str) -> str:
-        if fault := bucket_fault(bucket):
-            raise ValueError(f"{bucket!r} {fault}")
-        return bucket
-
-    @property
-    def layout(self) -> Layout:
-        """The names in the bucket."""
-        return Layout(self.bucket, self.prefix)
 
     @property
     def inbox_folder(self) -> Path:

@@ -8,10 +8,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from shared.daemon_command import default_state_of
-from shared.daemon_settings import REGION_PATTERN, DaemonSettings
-from shared.handshake.layout import DEFAULT_PREFIX, Layout
+from shared.handshake.settings import HandshakeSettings
 from shared.options import Option
-from shared.s3.uri import bucket_fault
 from shared.templates import check_template, parse_template
 
 PLACEHOLDERS = ("python", "cid", "chunk", "out_dir", "seed")
@@ -32,38 +30,13 @@ SEED_COMMAND = (
 )
 
 
-class Settings(DaemonSettings):
+class Settings(HandshakeSettings):
     """Make a job in the bucket of every chunk of positions that has no answer yet.
 
     For each positions_chunk_<CID>.csv without positions<CID>_closest.csv beside it, and not in the
     ledger, in the order of their CIDs: build the seeds, send them, then the marker, then record it.
     """
 
-    bucket: Annotated[
-        str, Option(short="-b", env="BUCKET", metavar="BUCKET", group="hand-shake")
-    ] = Field(description="Bucket of the hand-shake; there is no default")
-    prefix: Annotated[str, Option(metavar="PREFIX", group="hand-shake")] = Field(
-        default=DEFAULT_PREFIX,
-        pattern=r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$",
-        description="Where the hand-shake lies in the bucket, without a slash at either end",
-    )
-    aws_region: Annotated[
-        str,
-        Option(
-            flag="--region",
-            short="-r",
-            env=("AWS_DEFAULT_REGION", "AWS_REGION"),
-            metavar="REGION",
-            group="AWS",
-        ),
-    ] = Field(
-        default="us-west-2",
-        pattern=REGION_PATTERN,
-        description="Region to ask first; the bucket's own region is looked up once",
-    )
-    root: Annotated[Path, Option(metavar="DIR", group="paths")] = Field(
-        default=Path(), description="Root of the project; the other paths are relative to it"
-    )
     positions: Annotated[Path, Option(metavar="DIR", group="paths")] = Field(
         default=Path("data/local-cats/tmp/positions/new"),
         description="Folder of the chunks and of the archive's answers",
@@ -139,13 +112,6 @@ class Settings(DaemonSettings):
         description="How often a chunk is tried that fails for another reason than bad input",
     )
 
-    @field_validator("bucket")
-    @classmethod
-    def _legal_bucket(cls, bucket: str) -> str:
-        if fault := bucket_fault(bucket):
-            raise ValueError(f"a bucket's name is wanted; this one {fault}")
-        return bucket
-
     @field_validator("seed_command", mode="before")
     @classmethod
     def _legal_command(cls, given: Sequence[str]) -> tuple[str, ...]:
@@ -153,11 +119,6 @@ class Settings(DaemonSettings):
         words = parse_template(given[0] if len(given) == 1 else given)
         check_template(words, PLACEHOLDERS)
         return words
-
-    @property
-    def layout(self) -> Layout:
-        """Where everything lies in the bucket."""
-        return Layout(self.bucket, self.prefix)
 
     @property
     def stability(self) -> timedelta:

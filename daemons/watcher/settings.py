@@ -8,10 +8,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from shared.daemon_command import default_state_of
-from shared.daemon_settings import REGION_PATTERN, DaemonSettings
-from shared.handshake.layout import DEFAULT_PREFIX, Layout
+from shared.handshake.settings import HandshakeSettings
 from shared.options import Option
-from shared.s3.uri import bucket_fault
 from shared.templates import check_template, parse_template
 
 SIDECAR_COMMAND = (
@@ -69,24 +67,13 @@ _COMMAND_WORDS = (
 _MOST_WORKERS = 16
 
 
-class Settings(DaemonSettings):
+class Settings(HandshakeSettings):
     """Claim complete jobs in S3, one at a time, and push one committed result for each.
 
     Jobs lie below s3://BUCKET/PREFIX/from-prod/, results below from-ec2/. Any number of watchers,
     on any number of machines, may share them: each job is done by exactly one.
     """
 
-    root: Annotated[Path, Option(metavar="DIR")] = Field(
-        default=Path(), description="Project root: the paths below are relative to it"
-    )
-    bucket: Annotated[str, Option(short="-b", env="BUCKET", metavar="BUCKET")] = Field(
-        description="The bucket that PROD and EC2 share"
-    )
-    prefix: Annotated[str, Option(metavar="PREFIX")] = Field(
-        default=DEFAULT_PREFIX,
-        pattern=r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$",
-        description="Where the hand-shake lies in the bucket, without a slash at either end",
-    )
     poll_seconds: Annotated[
         float,
         Option(
@@ -170,32 +157,11 @@ class Settings(DaemonSettings):
     ledger: Annotated[Path, Option(metavar="FILE", group="paths")] = Field(
         default=Path(".processed_cids"), description="The CIDs that are done, one a line"
     )
-    aws_region: Annotated[
-        str,
-        Option(
-            flag="--region",
-            short="-r",
-            env=("AWS_DEFAULT_REGION", "AWS_REGION"),
-            metavar="REGION",
-            group="AWS",
-        ),
-    ] = Field(
-        default="us-west-2",
-        pattern=REGION_PATTERN,
-        description="Region to ask first; the bucket's own region is looked up once",
-    )
     largest_file_mebibytes: Annotated[
         int, Option(flag="--largest-file", metavar="MIB", group="limits")
     ] = Field(
         default=2048, ge=1, le=1_048_576, description="Larger seeds and results are refused, MiB"
     )
-
-    @field_validator("bucket")
-    @classmethod
-    def _legal_bucket(cls, bucket: str) -> str:
-        if fault := bucket_fault(bucket):
-            raise ValueError(f"{bucket!r} {fault}")
-        return bucket
 
     @field_validator("sidecar_command", "closest_command", mode="before")
     @classmethod
@@ -207,11 +173,6 @@ class Settings(DaemonSettings):
         command = parse_template(value)
         check_template(command, PLACEHOLDERS)
         return command
-
-    @property
-    def layout(self) -> Layout:
-        """The names in the bucket."""
-        return Layout(self.bucket, self.prefix)
 
     @property
     def work_folder(self) -> Path:
