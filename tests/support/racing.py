@@ -7,6 +7,7 @@ wall clock is as many hours off as its environment says.
 """
 
 import json
+import math
 import os
 import random
 import signal
@@ -34,9 +35,10 @@ from shared.handshake.layout import (
 from shared.handshake.lease import LeaseState, parse_lease
 from shared.handshake.manifest import parse_manifest
 from tests.support.daemon import LIMIT_SECONDS, PROJECT, Daemon, Nursery, clean_environment
+from tests.support.gate import Gate
 from tests.support.lease_model import LeaseModel
 from tests.support.nursery import Birth
-from tests.support.strict_s3.faults import Do, Fault, Stage
+from tests.support.strict_s3.faults import Do, Fault, Stage, Wait
 from tests.support.strict_s3.history import Mutation, MutationKind
 from tests.support.strict_s3.protocol import Call
 from tests.support.strict_s3.server import StrictS3
@@ -118,7 +120,7 @@ class Member:
     skew_hours: float
     daemon: Daemon
     wakes_at: float | None = None
-    """On the monotonic clock, while it is stopped."""
+    """On the monotonic clock, while it is stopped; infinite: once somebody was taken over."""
 
     @property
     def instance(self) -> str:
@@ -158,14 +160,15 @@ class Herd:
         self._news = threading.Condition()
         self._script = folder / "steps.sh"
         self._script.write_text(_STEPS)
-        lease_keys = LAYOUT.leases.key
-        s3.faults.add(
-            Fault(
-                Do(self._count, Stage.AFTER_COMMIT),
-                operation="PutObject",
-                key=lambda key: key.startswith(lease_keys),
-            )
-        )
+        self._claimed = Gate()
+        self._on_lease_write(Do(self._count, Stage.AFTER_COMMIT))
+        self._on_lease_write(Wait(self._claimed, Stage.AFTER_COMMIT), nth=1)
+
+    def _on_lease_write(self, effect: Do | Wait, *, nth: int | None = None) -> None:
+        def is_lease(key: str) -> bool:
+            return key.startswith(LAYOUT.leases.key) and LAYOUT.cid_of(key) is not None
+
+        self.s3.faults.add(Fault(effect, operation="PutObject", key=is_lease, nth=nth))
 
     def send(self, cids: Sequence[str]) -> None:
         """Be the dispatcher: lay jobs down, complete."""
@@ -186,6 +189,7 @@ class Herd:
     def race(self, jobs: int, *, limit_seconds: float) -> None:
         """Kill, stop and wake until every job is committed."""
         deadline = time.monotonic() + limit_seconds
+        self._stop_the_first_owner()
         while len(self.history.model.committed) < jobs:
             done = len(self.history.model.committed)
             assert time.monotonic() < deadline, f"{done} of {jobs} after {limit_seconds} s"
@@ -259,10 +263,25 @@ class Herd:
             self._writes += 1
             self._news.notify_all()
 
+    def _stop_the_first_owner(self) -> None:
+        """Put whoever claimed first to sleep until another has taken its CID over.
+
+        What the dice do may by chance cost nobody a lease, and then the race proves nothing.
+        """
+        self._claimed.reached_blocking(limit_seconds=LIMIT_SECONDS)
+        for member in self._members:
+            member.daemon.wait_for("workspace_opened")
+        self.history.follow()
+        owners = self._owners()
+        first = next(member for member in self._members if member.instance in owners)
+        first.daemon.signal(signal.SIGSTOP)
+        first.wakes_at = math.inf
+        self._claimed.open()
+
     def _wait_for_writes(self) -> None:
         """Wait until leases have been written often enough, or somebody is to be woken."""
         wakes = [member.wakes_at for member in self._members if member.wakes_at is not None]
-        patience = min(wakes, default=time.monotonic() + LEASE_SECONDS) - time.monotonic()
+        patience = min([LEASE_SECONDS, *(wake - time.monotonic() for wake in wakes)])
         with self._news:
             self._news.wait_for(lambda: self._writes >= self._strikes_at, max(0.05, patience))
 
@@ -289,6 +308,8 @@ class Herd:
 
     def _wake(self, now: float) -> None:
         for member in self._members:
+            if member.wakes_at == math.inf and self.history.takeovers:
+                member.wakes_at = now
             if member.wakes_at is not None and member.wakes_at <= now:
                 member.daemon.signal(signal.SIGCONT)
                 member.wakes_at = None
