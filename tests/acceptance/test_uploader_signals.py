@@ -123,8 +123,9 @@ def test_a_killed_multipart_is_aborted_at_the_next_start_and_nobody_elses(ground
     again = ground.ready("--multipart-from", "5")
 
     assert len(again.events("upload_aborted", key="large-2.bin")) == 1
-    assert [upload.key for upload in ground.s3.open_uploads()] == ["large-1.bin"]
+    # Only now: until then the new daemon has an upload of its own under way.
     again.wait_for("file_uploaded", key="large-2.bin")
+    assert [upload.key for upload in ground.s3.open_uploads()] == ["large-1.bin"]
     assert ground.s3.count("AbortMultipartUpload") == 1
     ground.check()
 
