@@ -7,14 +7,25 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOURCES := shared daemons pipelines scripts tests bench
 PYTEST := $(BIN)/python -m pytest
+INFRA_VENV := .venv-infra
+INFRA := $(INFRA_VENV)/bin
 DAEMONS := $(notdir $(patsubst %/__main__.py,%,$(wildcard daemons/*/__main__.py)))
 
-.PHONY: help install system demo test check format lint types imports reference soak bench lock clean
+.PHONY: help install system demo test check format lint types imports reference synth soak bench lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 12
 
-install: $(VENV)/.done ## make .venv with every pinned dependency and this project
+# From the command line alone: some shells have a variable PREFIX that means something else.
+ifeq ($(origin PREFIX),command line)
+install: prefix
+else
+install: $(VENV)/.done ## make .venv with every dependency, or PREFIX=/opt/towpath [EXTRAS=neowise] for units
+endif
+
+.PHONY: prefix
+prefix:
+	@PYTHON="$(if $(filter command environment,$(firstword $(origin PYTHON))),$(PYTHON))" scripts/install_prefix.sh "$(PREFIX)" $(EXTRAS)
 
 $(VENV)/.done: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "towpath needs Python >= 3.11; say PYTHON=/path/to/python3.11 make ..." >&2; exit 2; }
@@ -53,6 +64,18 @@ reference: install ## write the sample files and the pages of options anew
 	@for daemon in $(DAEMONS); do \
 	  $(BIN)/towpath config reference $$daemon > docs/options/$$daemon.md && \
 	  $(BIN)/towpath config reference --toml $$daemon > configs/$$daemon.toml || exit 1; done
+	@$(BIN)/python -m scripts.reference_units systemd
+
+synth: $(INFRA_VENV)/.done ## write the CloudFormation templates to cdk.out, checked; asks nobody outside
+	@rm -rf cdk.out
+	@$(INFRA)/python -m infra $(if $(SETTINGS),--settings $(SETTINGS))
+	@$(INFRA)/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json && echo "cfn-lint and cdk-nag: nothing found"
+
+$(INFRA_VENV)/.done: requirements/infra.txt
+	@echo "installing into $(INFRA_VENV) (a few minutes the first time)"
+	@test -x $(INFRA)/python || $(PYTHON) -m venv $(INFRA_VENV)
+	@$(INFRA)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/infra.txt
+	@touch $@
 
 soak: install ## the same properties, many more times (about an hour)
 	@TOWPATH_SOAK=1 $(PYTEST) -q --timeout 7200 tests/unit tests/integration tests/acceptance
@@ -62,8 +85,11 @@ bench: install ## uploader against aws s3 mv, s5cmd mv and rclone move; prints a
 
 lock: install ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --universal --generate-hashes --no-annotate --no-header -o requirements/runtime.txt
-	uv pip compile -q pyproject.toml --extra neowise --group dev --group build --universal --generate-hashes --no-annotate --no-header -o requirements/dev.txt
+	uv pip compile -q pyproject.toml --extra neowise --extra podcast --group dev --group build --universal --generate-hashes --no-annotate --no-header -o requirements/dev.txt
+	uv pip compile -q pyproject.toml --extra neowise -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/neowise.txt
+	uv pip compile -q pyproject.toml requirements/infra.in -c requirements/dev.txt --group build --universal --generate-hashes --no-annotate --no-header -o requirements/infra.txt
+	uv pip compile -q --group pyproject.toml:build -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/build.txt
 	uv pip compile -q requirements/bench.in --universal --generate-hashes --no-annotate --no-header -o requirements/bench.txt
 
 clean: ## remove what make made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench/.work demo-work
+	rm -rf $(VENV) $(INFRA_VENV) cdk.out infra/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench/.work demo-work

@@ -24,6 +24,9 @@ _CHECKS: Sequence[tuple[str, Sequence[str]]] = (
     ("imports", ("lint-imports", "--no-cache")),
 )
 _SUITES = ("unit", "contract", "integration", "acceptance")
+# Many tests wait for a daemon most of their time, so there is one process more than processors.
+# A module stays in one process, as its nursery and its server do.
+_SIDE_BY_SIDE = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ def _run_suite(suite: str) -> Part:
     began = time.monotonic()
     with TemporaryDirectory(prefix="towpath-tests-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", f"tests/{suite}", f"--junitxml={report}"]
+        command = [sys.executable, "-m", "pytest", "-q", *_SIDE_BY_SIDE, f"tests/{suite}"]
+        command.append(f"--junitxml={report}")
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, cwd=_ROOT, env=environment, check=False)
         counts, slowest = _read_report(report)
