@@ -22,6 +22,7 @@ from shared.settings import load_settings
 
 if TYPE_CHECKING:
     from shared.lifecycle import Control, Service
+    from shared.lives import Setup
     from shared.status import Status
 
 # The rest is imported where it is used, for the reason above.
@@ -65,25 +66,20 @@ class DaemonCommand(Generic[SettingsT]):
     run_checks: Callable[[], Look[SettingsT]]
     render_status: Callable[[], RenderStatus]
     actions: Sequence[Action[SettingsT]] = ()
+    finishes: bool = False
+    """Before a reload the daemon finishes what it has in hand however long that lasts, instead of
+    giving it up when the grace is over."""
 
 
 def run_daemon_command(command: DaemonCommand[SettingsT], argv: Sequence[str]) -> int:
     """Run a daemon's command with these arguments; returns its exit status."""
-
-    def add_flags(parser: argparse.ArgumentParser) -> None:
-        _add_flags(parser, command.actions)
-
-    loaded = load_settings(
-        command.settings, argv, os.environ, service=command.service, extra=add_flags
-    )
-    folder = command.state_folder(loaded.settings, os.environ)
-    call = _Call(command, loaded.settings, loaded.arguments, folder)
-    if loaded.arguments.stop:
+    call = _read_call(command, argv)
+    if call.arguments.stop:
         return call.stop()
-    if loaded.arguments.status:
+    if call.arguments.status:
         return call.show_status()
-    if loaded.arguments.background:
-        return call.start_in_background(argv)
+    if call.arguments.background:
+        return call.start_in_background()
     return call.run()
 
 
@@ -134,13 +130,28 @@ def _add_flags(parser: argparse.ArgumentParser, actions: Sequence[Action[Setting
     group.add_argument("--pid-file", type=Path, help=argparse.SUPPRESS)
 
 
+def _read_call(command: DaemonCommand[SettingsT], argv: Sequence[str]) -> "_Call[SettingsT]":
+    """Read line, environment and file; UsageError."""
+
+    def add_flags(parser: argparse.ArgumentParser) -> None:
+        _add_flags(parser, command.actions)
+
+    loaded = load_settings(
+        command.settings, argv, os.environ, service=command.service, extra=add_flags
+    )
+    folder = command.state_folder(loaded.settings, os.environ)
+    return _Call(command, argv, loaded.settings, loaded.arguments, loaded.config_file, folder)
+
+
 @dataclass(frozen=True)
 class _Call(Generic[SettingsT]):
     """One call of a daemon's command."""
 
     command: DaemonCommand[SettingsT]
+    argv: Sequence[str]
     settings: SettingsT
     arguments: argparse.Namespace
+    config_file: Path | None
     folder: Path
 
     @property
@@ -152,11 +163,8 @@ class _Call(Generic[SettingsT]):
     def run(self) -> int:
         """Do what needs a log: an action, a look, or the daemon's work itself."""
         from shared.lifecycle import run
-        from shared.log import configure_logging
 
-        configure_logging(
-            self.command.service, level=self.settings.log_level, form=self.settings.log_form
-        )
+        self.set_up_log()
         for action in self.command.actions:
             values: Sequence[str] | None = getattr(self.arguments, action.flag)
             if values is not None:
@@ -167,25 +175,28 @@ class _Call(Generic[SettingsT]):
             return run(lambda: look(self.settings, self.folder))
         return self._live()
 
+    def set_up_log(self) -> None:
+        """Have the log as the settings say."""
+        from shared.log import configure_logging
+
+        configure_logging(
+            self.command.service, level=self.settings.log_level, form=self.settings.log_form
+        )
+
     def _live(self) -> int:
         from shared.background import hold_pid_file
-        from shared.lifecycle import Control, Service, run, run_service
+        from shared.lifecycle import run
+        from shared.lives import run_service
         from shared.systemd import Notifier
 
-        open_daemon = self.command.open_daemon()
-        notifier = Notifier(os.environ)
-
-        @asynccontextmanager
-        async def opened(control: Control) -> AsyncIterator[Service]:
-            async with open_daemon(self.settings, self.folder, control) as daemon:
-                yield daemon
+        setup, notifier = self.setup(), Notifier(os.environ)
 
         async def live() -> ExitStatus:
             return await run_service(
-                opened,
-                grace_seconds=self.settings.grace_seconds,
+                setup,
                 notifier=notifier,
                 once=self.arguments.once,
+                read_again=self._read_again,
             )
 
         with ExitStack() as stack:
@@ -193,13 +204,58 @@ class _Call(Generic[SettingsT]):
                 stack.enter_context(hold_pid_file(self.arguments.pid_file))
             return run(live)
 
-    def start_in_background(self, argv: Sequence[str]) -> int:
+    def setup(self) -> "Setup":
+        """Return what a life with these settings is opened with."""
+        from shared.lives import Setup
+
+        open_daemon, settings = self.command.open_daemon(), self.settings
+
+        @asynccontextmanager
+        async def opened(control: "Control") -> AsyncIterator["Service"]:
+            async with open_daemon(settings, self.folder, control) as daemon:
+                yield daemon if settings.metrics == "file" else self._published(daemon, control)
+
+        return Setup(
+            opened,
+            settings.grace_seconds,
+            values=dict(settings),
+            prepare=self.set_up_log,
+            finishes=self.command.finishes,
+        )
+
+    def _published(self, daemon: "Service", control: "Control") -> "Service":
+        from shared.metrics_publisher import with_cloudwatch
+
+        return with_cloudwatch(
+            daemon,
+            control.board,
+            aws_region=self.settings.aws_region,
+            profile=self.settings.profile,
+        )
+
+    def _read_again(self) -> "Setup":
+        """Read everything as at the start; UsageError."""
+        call = _read_call(self.command, self.argv)
+        if self.config_file is not None and call.config_file is None:
+            # Every option would fall back to its default, and nobody has asked for that.
+            raise UsageError(
+                f"the configuration file {str(self.config_file)!r} is not there any more; put it "
+                "back, or start the daemon anew"
+            )
+        if self.arguments.pid_file is not None and call.folder != self.folder:
+            raise UsageError(
+                f"the state folder would move to {str(call.folder)!r}, where --stop looks for a "
+                "daemon in the background; stop it and start it anew"
+            )
+        return call.setup()
+
+    def start_in_background(self) -> int:
         """Start the daemon as a child of its own and wait until it is ready."""
         from shared.background import DiedAtOnce, start_in_background
 
         service = self.command.service
         log_file = self.arguments.log_file or self.folder / f"{service}.log"
-        passed = [argument for argument in argv if argument != "--background"]
+        passed = [argument for argument in self.argv if argument != "--background"]
         command = [sys.executable, "-m", f"daemons.{service}", *passed]
         if self.arguments.pid_file is None:
             command += ["--pid-file", str(self.pid_file)]

@@ -54,6 +54,13 @@ class BasicSettings(AccountSettings):
         default=None,
         description="Status, metrics and notes of open work; default: by user and what is served",
     )
+    metrics: Annotated[Literal["file", "cloudwatch"], Option(group="state and log")] = Field(
+        default="file",
+        description=(
+            "Where metrics go; the file is always written, cloudwatch sends them besides, once a "
+            "minute, into the namespace Towpath"
+        ),
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Option(group="state and log")
     ] = Field(default="info", description="Least severe event that is logged")

@@ -1,27 +1,12 @@
-"""The life of a daemon: open -> ready -> pass, pass, ... -> stopping -> closed.
+"""The life of a service as the service sees it: open -> ready -> pass, pass, ... -> stopping.
 
 A service is opened with a `Control`, works in `run` until `control.stopping`, finishes what is in
-flight and returns. Rule: whatever happens, the process ends within bounds and says with its exit
-status how.
-
-| what happens                                  | what follows                        | status |
-|-----------------------------------------------|-------------------------------------|--------|
-| `run` returns by itself                       | closed                              | 0      |
-| first SIGTERM or SIGINT before `ready`        | opening is cancelled, closed        | 0      |
-| first SIGTERM or SIGINT, done within grace    | closed                              | 0      |
-| the grace is over                             | the rest is cancelled, closed       | 0      |
-| a second signal                               | everything is cancelled at once     | 130    |
-| any of these while one pass runs (`once`)     | the same                            | 130    |
-| one pass, some of its items failed            | closed                              | 4      |
-| clean-up outlasts its own limit               | the process is given up             | 1      |
-| an exception                                  | closed, the exception goes on       | its own|
+flight and returns. Rule: what asks it to stop, and what follows, is known to `shared.lives` alone.
 """
 
 import errno
-import os
 import random
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -32,6 +17,7 @@ from anyio.abc import TaskGroup
 from structlog.typing import FilteringBoundLogger
 
 from shared.errors import ExitStatus, SuiteError
+from shared.metrics import Board
 from shared.schedule import LastPass, Pace, back_off_seconds, next_pass_due
 from shared.systemd import Notifier
 
@@ -41,8 +27,6 @@ CLEAN_UP_SECONDS = 15.0
 """How long closing may take after everything was cancelled; then the process is given up, which
 costs nothing but repeated work: every step can be repeated."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_BEATS_PER_TIMEOUT = 4
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -100,9 +84,13 @@ class Control:
 
     notifier: Notifier
     stopping: anyio.Event = field(default_factory=anyio.Event)
-    """Set by the first signal: take nothing new, finish what is in flight, return."""
-    reload: anyio.Event = field(default_factory=anyio.Event)
-    """Set by SIGHUP and then replaced by a new event: await `control.reload.wait()` each time."""
+    """Set by a signal, and when other settings wait: take nothing new, finish what is in flight,
+    return."""
+    leaving: anyio.Event = field(default_factory=anyio.Event)
+    """Set, with `stopping`, by a signal only: whatever would outlast the grace is to be given back
+    now; a service that never holds anything for so long need not look at it."""
+    board: Board = field(default_factory=Board)
+    """Where the service leaves what monitors are told."""
     pulse: Pulse = field(default_factory=Pulse)
     is_ready: bool = False
     failures: int = 0
@@ -159,11 +147,14 @@ class Control:
         """End every `wait` now, or the next one if nobody waits: there is something to do."""
         self._woken.set()
 
-    def ask_to_reload(self) -> None:
-        """Wake whoever waits for `reload`, or for the next pass."""
-        self.reload.set()
-        self.reload = anyio.Event()
-        self.wake()
+    def stop(self) -> None:
+        """Have the service end within the grace."""
+        self.stopping.set()
+        self.leaving.set()
+
+    def drain(self) -> None:
+        """Have the service end once all that is in flight is finished."""
+        self.stopping.set()
 
     async def _stopping_or_woken(self) -> None:
         woken = self._woken
@@ -184,32 +175,6 @@ OpenService = Callable[[Control], AbstractAsyncContextManager[Service]]
 def run(main: Callable[[], Awaitable[ExitStatus]], *, uvloop: bool = True) -> ExitStatus:
     """Run an asynchronous main function in an event loop of its own."""
     return anyio.run(main, backend="asyncio", backend_options={"use_uvloop": uvloop})
-
-
-async def run_service(
-    open_service: OpenService,
-    *,
-    grace_seconds: float,
-    notifier: Notifier,
-    once: bool = False,
-    give_up: Callable[[int], object] = os._exit,
-) -> ExitStatus:
-    """Live one life of a service, from open to closed; the table above says how it ends."""
-    life = _Life(Control(notifier), grace_seconds, give_up)
-    with _signal_handlers_put_back(), anyio.open_signal_receiver(*_SIGNALS) as signals:
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(life.follow_signals, signals, tasks)
-                tasks.start_soon(life.feed_watchdog)
-                report = await life.work_through(open_service, once=once)
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1:
-                raise group.exceptions[0] from None
-            raise
-    status = life.status(report, once=once)
-    log.info("closed", status=int(status))
-    return status
 
 
 async def run_passes(
@@ -271,95 +236,3 @@ def _survivable_reasons(error: BaseException) -> list[str]:
 def log_pass(report: PassReport, *, seconds: float) -> None:
     """Log the one line that carries all counts of a pass."""
     log.info("pass_finished", **report.fields(), duration_seconds=round(seconds, 3))
-
-
-@dataclass(slots=True)
-class _Life:
-    """One life of a service: what has been asked of it so far."""
-
-    control: Control
-    grace_seconds: float
-    give_up: Callable[[int], object]
-    work: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    forced: bool = False
-
-    async def work_through(self, open_service: OpenService, *, once: bool) -> PassReport | None:
-        """Open, work, close; a cancelled service ends here, without an exception."""
-        report = None
-        with self.work:
-            log.info("open")
-            async with open_service(self.control) as service:
-                self.control.ready()
-                if once:
-                    started_at = anyio.current_time()
-                    report = await service.run_once()
-                    log_pass(report, seconds=anyio.current_time() - started_at)
-                else:
-                    await service.run(self.control)
-        return report
-
-    async def follow_signals(
-        self, signals: AsyncIterator[signal.Signals], tasks: TaskGroup
-    ) -> None:
-        """Do what each signal asks for."""
-        async for number in signals:
-            if number == signal.SIGHUP and not _terminal_is_ours():
-                log.info("reload_requested")
-                self.control.ask_to_reload()
-            elif self.control.stopping.is_set():
-                log.warning("stop_forced", signal=number.name)
-                self.forced = True
-                tasks.start_soon(self.cancel_after, 0.0)
-            else:
-                log.info("stopping", signal=number.name, grace_seconds=self.grace_seconds)
-                self.control.notifier.stopping()
-                self.control.stopping.set()
-                opened = self.control.is_ready
-                tasks.start_soon(self.cancel_after, self.grace_seconds if opened else 0.0)
-
-    async def cancel_after(self, seconds: float) -> None:
-        """Cancel the work when its time is over, and the process when even that does not end."""
-        await anyio.sleep(seconds)
-        if seconds:
-            log.warning("grace_ended", grace_seconds=seconds)
-        self.work.cancel()
-        await anyio.sleep(CLEAN_UP_SECONDS)
-        log.error("clean_up_abandoned", limit_seconds=CLEAN_UP_SECONDS)
-        self.give_up(ExitStatus.UNEXPECTED)
-
-    async def feed_watchdog(self) -> None:
-        """Tell systemd that we are alive as long as the working loop shows that it is."""
-        timeout = self.control.notifier.watchdog_seconds
-        if timeout is None:
-            return
-        while True:
-            await anyio.sleep(timeout / _BEATS_PER_TIMEOUT)
-            if self.control.pulse.beat(anyio.current_time()):
-                self.control.notifier.alive()
-
-    def status(self, report: PassReport | None, *, once: bool) -> ExitStatus:
-        """Return the exit status of this life."""
-        if self.forced or (once and self.control.stopping.is_set()):
-            return ExitStatus.INTERRUPTED
-        failed = report is not None and report.failed > 0
-        return ExitStatus.PARTLY_DONE if failed else ExitStatus.DONE
-
-
-def _terminal_is_ours() -> bool:
-    """Tell whether SIGHUP means that our terminal was closed; a daemon without one reloads."""
-    try:
-        return os.isatty(2)
-    except OSError:
-        return False
-
-
-@contextmanager
-def _signal_handlers_put_back() -> Iterator[None]:
-    """Leave the process's signal handlers as they were found."""
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:  # None: not installed from Python, cannot be put back
-                signal.signal(number, handler)

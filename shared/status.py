@@ -9,17 +9,17 @@ import math
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from shared.errors import PermanentError, UsageError
 from shared.files import write_durably
+from shared.metrics import SINCE_SUCCESS, Board, Metric, Report, age_metric
 from shared.redact import redact_fields
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -32,18 +32,6 @@ METRICS_NAME = "metrics.prom"
 _PREFIX = "towpath_"
 _LONGEST_LIST = 10_000
 _SYSTEM_FOLDER = Path("/var/lib/towpath")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One number for a monitor."""
-
-    name: str
-    """Without the prefix; a counter ends in `_total`, a unit comes last."""
-    kind: Literal["gauge", "counter"]
-    meaning: str
-    value: float
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +58,11 @@ class Status:
 class StatusFile:
     """Writes the state of one daemon, in a folder of its own."""
 
-    def __init__(self, folder: Path, service: str, *, started_at: datetime) -> None:
+    def __init__(
+        self, folder: Path, service: str, *, started_at: datetime, board: Board | None = None
+    ) -> None:
+        """Write into this folder; what is written there also goes onto the board, for others."""
+        self._board = board
         self._folder = folder
         self._service = service
         self._started_at = started_at
@@ -87,6 +79,8 @@ class StatusFile:
 
         Lists are bounded by the caller: what is read back must be what was written.
         """
+        if self._board is not None:
+            self._board.report = Report(self._service, now, last_success_at, tuple(metrics))
         document = {
             "schema": SCHEMA,
             "service": self._service,
@@ -222,11 +216,11 @@ def _common_metrics(
     ]
     if last_success_at is None:
         return common
-    at, age = last_success_at.timestamp(), (now - last_success_at).total_seconds()
+    at, age = last_success_at.timestamp(), "Its age when this file was written"
     return [
         *common,
         Metric("last_success_timestamp_seconds", "gauge", "When something last went well", at),
-        Metric("last_success_age_seconds", "gauge", "Its age when this file was written", age),
+        age_metric(SINCE_SUCCESS, age, last_success_at, now),
     ]
 
 

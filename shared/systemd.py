@@ -41,6 +41,10 @@ class Notifier:
         """Say that settings are being read again; `ready` ends it."""
         return self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
+    def extend(self, seconds: float) -> bool:
+        """Say that what is under way, starting, reloading or stopping, gets on and needs longer."""
+        return self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
     def _send(self, message: str) -> bool:
         """Send one datagram; False when nobody took it."""
         if self._address is None:

@@ -20,8 +20,9 @@ from daemons.dispatcher.service import Dispatcher, States
 from daemons.dispatcher.settings import Settings
 from shared.handshake.summary import Publisher, Summary
 from shared.lifecycle import Control
+from shared.metrics import Metric
 from shared.s3.errors import ObjectError
-from shared.status import Metric, Status, StatusFile, render_head
+from shared.status import Status, StatusFile, render_head
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -45,7 +46,9 @@ class StatusWriter:
         self._settings = settings
         self._publisher = publisher
         self._control = control
-        self._file = StatusFile(folder, "dispatcher", started_at=datetime.now(UTC))
+        self._file = StatusFile(
+            folder, "dispatcher", started_at=datetime.now(UTC), board=control.board
+        )
         self._published: object = None
 
     async def tell(self, service: Dispatcher) -> None:

@@ -113,7 +113,7 @@ async def open_daemon(
         async with open_engine(options, journal=journal, progress=control.progress) as engine:
             await sweep_uploads(engine.store, journal)
             await _restore(settings.directory)
-            status = StatusWriter(state_folder, settings)
+            status = StatusWriter(state_folder, settings, control.board)
             yield Daemon(settings, _uploader(settings, engine, status, root_lock, control), engine)
 
 

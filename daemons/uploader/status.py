@@ -13,7 +13,8 @@ from daemons.uploader.gate import GateState
 from daemons.uploader.report import PassCounts
 from daemons.uploader.service import Uploader
 from daemons.uploader.settings import Settings
-from shared.status import Metric, Status, StatusFile, per_hour, render_head
+from shared.metrics import Board, Metric, age_metric
+from shared.status import Status, StatusFile, per_hour, render_head
 
 RETRY_REQUEST = "retry-parked"
 """A file of this name in the state folder asks the daemon to try parked files again."""
@@ -30,11 +31,11 @@ _MEANINGS = {
 class StatusWriter:
     """Writes both files, and sees requests that people leave beside them."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, board: Board | None = None) -> None:
         self._folder = folder
         self._root = settings.directory.absolute()
         self._started_at = datetime.now(UTC)
-        self._file = StatusFile(folder, "uploader", started_at=self._started_at)
+        self._file = StatusFile(folder, "uploader", started_at=self._started_at, board=board)
 
     def write(self, service: Uploader, counts: PassCounts) -> None:
         """Write what is true after a pass; a state folder out of order stops no upload."""
@@ -76,7 +77,7 @@ class StatusWriter:
     def _metrics(self, service: Uploader, now: datetime) -> list[Metric]:
         totals = asdict(service.totals)
         pending = service.oldest_pending_ns
-        age = 0.0 if pending is None else (now - _moment(pending)).total_seconds()
+        oldest_at = None if pending is None else _moment(pending)
         closed = sum(gate.state is not GateState.OPEN for gate in service.gates.values())
         return [
             *(
@@ -90,7 +91,9 @@ class StatusWriter:
             ),
             Metric("parked_files", "gauge", "Files that need a person", len(service.parked)),
             Metric("buckets_refused", "gauge", "Buckets that take nothing at present", closed),
-            Metric("oldest_pending_age_seconds", "gauge", "Age of the oldest file kept back", age),
+            age_metric(
+                "oldest_pending_age_seconds", "Age of the oldest file kept back", oldest_at, now
+            ),
         ]
 
 

@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
         show_plan=_show_plan,
         run_checks=_run_checks,
         render_status=_render_status,
+        finishes=True,
         actions=[
             Action("--retry", "let parked CIDs be tried again", _put_back, "CID", several=True)
         ],

@@ -95,7 +95,8 @@ async def open_daemon(
             await require_fences(settings, engine.store, owner)
             book = open_book(settings, engine.store, owner)
             watcher = make_watcher(settings, engine.store, book, workspace, ledger, control)
-            _write_status(watcher, StatusWriter(folder, settings, workspace), control)
+            status = StatusWriter(folder, settings, workspace, control.board)
+            _write_status(watcher, status, control)
             log.info("workspace_opened", folder=str(workspace.folder), owner=owner.process)
             yield Daemon(watcher, engine)
 

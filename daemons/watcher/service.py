@@ -84,10 +84,10 @@ class Watcher:
         return self.lookout.candidates
 
     async def run(self, control: Control) -> None:
-        """Work until the control says stop."""
+        """Work until the control says stop; the CID in hand is given back when it says leave."""
         self._once, self.jobs.patient = False, True
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._leave_when_stopping)
+            tasks.start_soon(self._leave_when_told)
             await run_passes(self.run_once, control, Pace(self._limits.poll_seconds))
             tasks.cancel_scope.cancel()
 
@@ -101,7 +101,7 @@ class Watcher:
         ending: SuiteError | None = None
         async with anyio.create_task_group() as tasks:
             if self._once:
-                tasks.start_soon(self._leave_when_stopping)
+                tasks.start_soon(self._leave_when_told)
             try:
                 if not self._draining:
                     await self._pass()
@@ -121,11 +121,11 @@ class Watcher:
         self._draining = draining
         if draining:
             self._leave.set()
-        elif not self._control.stopping.is_set():
+        elif not self._control.leaving.is_set():
             self._leave = anyio.Event()
 
-    async def _leave_when_stopping(self) -> None:
-        await self._control.stopping.wait()
+    async def _leave_when_told(self) -> None:
+        await self._control.leaving.wait()
         self._leave.set()
 
     async def _pass(self) -> None:
@@ -154,7 +154,7 @@ class Watcher:
             self._settle(one, outcome)
 
     def _goes_on(self, looked_at: float) -> bool:
-        if self._leave.is_set():
+        if self._leave.is_set() or self._control.stopping.is_set():
             return False
         return self._once or anyio.current_time() - looked_at < self._limits.poll_seconds
 

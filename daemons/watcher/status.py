@@ -14,7 +14,8 @@ from daemons.watcher.plan import Standing
 from daemons.watcher.service import Watcher
 from daemons.watcher.settings import Settings
 from daemons.watcher.workspace import Workspace
-from shared.status import Metric, Status, StatusFile, per_hour, read_status, render_head
+from shared.metrics import Board, Metric
+from shared.status import Status, StatusFile, per_hour, read_status, render_head
 
 _SHOWN = 1000
 _MEANINGS = {
@@ -31,12 +32,14 @@ _MEANINGS = {
 class StatusWriter:
     """Writes both files."""
 
-    def __init__(self, folder: Path, settings: Settings, workspace: Workspace) -> None:
+    def __init__(
+        self, folder: Path, settings: Settings, workspace: Workspace, board: Board | None = None
+    ) -> None:
         self._settings = settings
         self._workspace = workspace
         self._folder = folder
         self._started_at = datetime.now(UTC)
-        self._file = StatusFile(folder, "watcher", started_at=self._started_at)
+        self._file = StatusFile(folder, "watcher", started_at=self._started_at, board=board)
 
     def write(self, service: Watcher) -> None:
         """Write what is true now; a state folder out of order stops no watcher."""

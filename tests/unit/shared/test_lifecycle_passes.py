@@ -176,7 +176,7 @@ async def test_waking_does_not_cut_a_back_off_short(
 
 @pytest.mark.asyncio
 async def test_a_wait_ends_when_woken(control: Control) -> None:
-    """A file event, a request to retry, a reload: nobody waits an interval for an answer."""
+    """A file event, a request to retry: nobody waits an interval for an answer."""
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
@@ -190,7 +190,7 @@ async def test_a_wait_ends_when_woken(control: Control) -> None:
 @pytest.mark.asyncio
 async def test_a_call_before_the_wait_is_not_lost(control: Control) -> None:
     """What was dropped while a pass ran is not seen by that pass; the next must come at once."""
-    control.ask_to_reload()
+    control.wake()
 
     with anyio.fail_after(10):
         assert not await control.wait(LONG_SECONDS)

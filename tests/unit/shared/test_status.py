@@ -7,8 +7,8 @@ import pytest
 import structlog
 
 from shared.errors import PermanentError, UsageError
+from shared.metrics import Metric
 from shared.status import (
-    Metric,
     StatusFile,
     ago,
     default_state_folder,

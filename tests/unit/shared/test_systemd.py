@@ -26,6 +26,8 @@ def test_every_state_has_its_message(manager: socket.socket) -> None:
     assert all(sent)
     assert [manager.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
     assert manager.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+    assert notifier.extend(1.5)
+    assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=1500000"
 
 
 def test_a_status_is_one_line(manager: socket.socket) -> None:

@@ -12,9 +12,10 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-import shared.lifecycle
+import shared.lives
 from shared.errors import ExitStatus, PermanentError
-from shared.lifecycle import Control, Pulse, run, run_service
+from shared.lifecycle import Control, Pulse, run
+from shared.lives import Setup, run_service
 from shared.systemd import Notifier
 
 LIMIT_SECONDS = 10
@@ -71,8 +72,7 @@ class Life:
     ) -> ExitStatus:
         with anyio.fail_after(LIMIT_SECONDS):
             return await run_service(
-                partial(self.open, service, opening),
-                grace_seconds=self.grace_seconds,
+                Setup(partial(self.open, service, opening), self.grace_seconds),
                 notifier=self.notifier,
                 once=self.once,
                 give_up=self.given_up.append,
@@ -98,6 +98,10 @@ class Life:
                 self.steps.append("closed")
 
         return opened()
+
+    def open_nothing(self, control: Control) -> AbstractAsyncContextManager[Carrier]:
+        """Open a service that does nothing."""
+        return self.open(Carrier(work_forever), None, control)
 
 
 def kill(number: signal.Signals) -> None:
@@ -191,7 +195,7 @@ def test_a_signal_while_opening_ends_at_once() -> None:
 
 def test_clean_up_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step can be repeated, so leaving costs nothing; staying for ever does."""
-    monkeypatch.setattr(shared.lifecycle, "CLEAN_UP_SECONDS", 0.01)
+    monkeypatch.setattr(shared.lives, "CLEAN_UP_SECONDS", 0.01)
     life = Life(grace_seconds=0)
     released = anyio.Event()
 
@@ -209,8 +213,7 @@ def test_clean_up_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def live() -> ExitStatus:
         return await run_service(
-            partial(life.open, Carrier(work), None),
-            grace_seconds=0,
+            Setup(partial(life.open, Carrier(work), None), 0),
             notifier=life.notifier,
             give_up=give_up,
         )
@@ -274,22 +277,6 @@ def test_signal_handlers_are_put_back() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_hang_up_asks_for_a_reload(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A daemon without a terminal reads SIGHUP as `reload`, each time anew."""
-    monkeypatch.setattr(os, "isatty", lambda _descriptor: False)
-    seen: list[str] = []
-
-    async def work(control: Control) -> None:
-        for _ in range(2):
-            reload = control.reload
-            kill(signal.SIGHUP)
-            await reload.wait()
-            seen.append("reload")
-
-    assert Life().live(Carrier(work)) == ExitStatus.DONE
-    assert seen == ["reload", "reload"]
-
-
 def test_a_closed_terminal_stops_the_daemon_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise closing the window would leave an invisible daemon behind."""
     monkeypatch.setattr(os, "isatty", lambda _descriptor: True)
@@ -351,7 +338,9 @@ def test_the_watchdog_is_fed_by_progress_only(
     slept: list[float] = []
 
     async def feed() -> ExitStatus:
-        life = shared.lifecycle._Life(Control(Notifier(environ)), 0, print)
+        notifier = Notifier(environ)
+        life = shared.lives._Life(Setup(Life().open_nothing, 0), notifier)
+        lives = shared.lives._Lives(life, notifier, None, print)
 
         async def sleep(seconds: float) -> None:
             slept.append(seconds)
@@ -362,7 +351,7 @@ def test_the_watchdog_is_fed_by_progress_only(
 
         monkeypatch.setattr(anyio, "sleep", sleep)
         with anyio.CancelScope() as scope:
-            await life.feed_watchdog()
+            await lives.feed_watchdog()
         return ExitStatus.DONE
 
     run(feed)
