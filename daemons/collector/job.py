@@ -42,7 +42,14 @@ from daemons.collector.plan import (
 from shared.files import OutsideRoot, contained
 from shared.handshake.claims import LeaseBook, LeaseUnreadable
 from shared.handshake.fields import RECORD_BYTES_MAX
-from shared.handshake.layout import MANIFEST, Layout, Runout, closest_name, quality_name
+from shared.handshake.layout import (
+    MANIFEST,
+    JobFolder,
+    Layout,
+    Runout,
+    closest_name,
+    quality_name,
+)
 from shared.handshake.lease import Lease
 from shared.handshake.listing import Result
 from shared.handshake.manifest import Manifest, parse_manifest
@@ -180,6 +187,18 @@ class RunoutJobs:
             except (LeaseUnreadable, TooLarge, InvalidKey, ValueError) as error:
                 return Refuse(str(error))
         raise AssertionError("a judgement asks each question once")
+
+    async def job_of(self, runout: Runout) -> JobFolder | None:
+        """Return the job that a runout answers; None where no lease says so, as with the scripts'.
+
+        Raises:
+            shared.s3.errors: the lease cannot be asked for.
+        """
+        try:
+            seen = await self._leases.read(runout.cid)
+        except LeaseUnreadable:
+            return None
+        return seen.lease.job if seen is not None and seen.lease.runout == runout else None
 
     async def run(self, found: Found) -> Outcome:
         """Bring one runout to where it belongs.

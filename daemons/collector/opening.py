@@ -20,6 +20,7 @@ from daemons.collector.report import PassCounts
 from daemons.collector.service import Collector, Interrupted, Limits
 from daemons.collector.settings import Settings
 from daemons.collector.status import StatusWriter
+from daemons.collector.tagging import Tagger
 from daemons.collector.verdicts import Verdicts
 from shared.engine import engine_options, open_engine
 from shared.errors import UsageError
@@ -34,7 +35,11 @@ from shared.s3.store import ObjectStore
 
 log: FilteringBoundLogger = structlog.get_logger()
 
+TAGGED_FILE = "tagged_cids"
+"""In the state folder: the CIDs whose objects have the tag; without it tags are read again."""
+
 _MEBIBYTE = 1024 * 1024
+_TAGGING_SECONDS_MAX = 60.0
 
 
 @asynccontextmanager
@@ -84,21 +89,37 @@ def make_collector(
     settings: Settings, store: ObjectStore, ledger: Ledger, state_folder: Path, control: Control
 ) -> Collector:
     """Put the service together."""
-    status = StatusWriter(state_folder, settings, Publisher(store, settings.layout))
+    publisher = Publisher(store, settings.layout)
+    status = StatusWriter(state_folder, settings, publisher, control.board)
 
     async def at_pass_end(service: Collector, counts: PassCounts) -> None:
         await to_thread.run_sync(status.write, service, counts)
         await status.publish(service)
         control.status(f"{counts.collected} collected, {counts.waiting} waiting in the last pass")
 
+    jobs = make_jobs(settings, store, ledger, Pulse(control, settings.grace_seconds))
     return Collector(
-        make_jobs(settings, store, ledger, Pulse(control, settings.grace_seconds)),
+        jobs,
         store,
         ledger,
         Verdicts(state_folder),
         Limits(settings.poll_seconds, settings.runouts_in_flight),
         clock=time.monotonic,
         at_pass_end=at_pass_end,
+        tagger=make_tagger(settings, jobs, store, state_folder) if settings.tag_collected else None,
+    )
+
+
+def make_tagger(
+    settings: Settings, jobs: RunoutJobs, store: ObjectStore, state_folder: Path
+) -> Tagger:
+    """Make what tags; it never takes longer than the pause between two looks."""
+    return Tagger(
+        jobs,
+        store,
+        Ledger(state_folder / TAGGED_FILE, accepts=CID, name="ledger of tagged CIDs"),
+        seconds=min(settings.poll_seconds, _TAGGING_SECONDS_MAX),
+        in_flight=settings.runouts_in_flight,
     )
 
 

@@ -33,6 +33,8 @@ class PassCounts:
     failed: int = 0
     """Conflicts, refusals, and results that S3 did not hand over."""
     pulled_bytes: int = 0
+    tagged: int = 0
+    """CIDs whose objects have the tag by which they may expire."""
 
     def fields(self) -> Mapping[str, object]:
         """Return all counts, for the line `pass_finished`."""

@@ -26,6 +26,7 @@ from daemons.collector.plan import (
     listing_start,
 )
 from daemons.collector.report import PassCounts, tell
+from daemons.collector.tagging import Tagger
 from daemons.collector.verdicts import Kind, Verdict, Verdicts
 from shared.errors import SuiteError, TransientError
 from shared.handshake.layout import Runout
@@ -74,12 +75,14 @@ class Collector:
         *,
         clock: Callable[[], float],
         at_pass_end: Callable[["Collector", PassCounts], Awaitable[None]],
+        tagger: Tagger | None = None,
     ) -> None:
         self.jobs = jobs
         self.ledger = ledger
         self.verdicts = verdicts
         self.patience = Patience(limits.poll_seconds)
         self.totals = PassCounts()
+        self.tagger = tagger
         self.trouble = ""
         """Why nothing can be collected at present."""
         self.last_success_at: datetime | None = None
@@ -117,6 +120,8 @@ class Collector:
         if self._ending is None:
             self.last_success_at = datetime.now(UTC)
             self._passes += 1
+            if self.tagger is not None and not self.is_stopping:
+                self._counts.tagged = await self.tagger.run(lambda: self.is_stopping)
         self.totals.add(self._counts)
         await to_thread.run_sync(self.verdicts.save, self.patience.sightings())
         await self._at_pass_end(self, self._counts)
@@ -163,6 +168,8 @@ class Collector:
                 self.patience.restore(runout, seen, at)
             await to_thread.run_sync(self.ledger.load)
             self._loaded = True
+        if self.tagger is not None:
+            await self.tagger.load()
         await to_thread.run_sync(self.ledger.refresh)
         merged = len(self.ledger)
         await to_thread.run_sync(lambda: prepare(self.jobs.folders, merged=merged))
@@ -174,6 +181,8 @@ class Collector:
         recorded = runout.cid in self.ledger
         if not recorded:
             return self._found(result, recorded=False)
+        if self.tagger is not None:
+            self.tagger.offer(result)
         if first == runout.stamp:
             return []
         found = []
@@ -248,6 +257,8 @@ class Collector:
             self.last_collected_at = datetime.now(UTC)
             self.patience.forget(runout)
             self.verdicts.drop(runout)
+            if self.tagger is not None:
+                self.tagger.offer(result, merged=True)
         elif kind := _KINDS.get(ending):
             self.patience.forget(runout)
             verdict = Verdict(kind, fingerprint(result), outcome.central, outcome.reason)

@@ -5,7 +5,7 @@ The summary in the bucket says the same to those who do not see this machine.
 """
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,8 +20,9 @@ from daemons.collector.service import Collector
 from daemons.collector.settings import Settings
 from shared.handshake.layout import Runout
 from shared.handshake.summary import Publisher, Summary
+from shared.metrics import Board, Metric
 from shared.s3.errors import ObjectError
-from shared.status import Metric, Status, StatusFile
+from shared.status import Status, StatusFile
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -30,6 +31,7 @@ _MEANINGS = {
     "collected": "Results merged into the central folder",
     "already_there": "Results that the central folder had already",
     "compared": "Second results with the rows of the first",
+    "tagged": "CIDs whose result and job were tagged for expiry",
     "failed": "Looks at results that ended in a conflict, a refusal or an error",
 }
 
@@ -37,12 +39,18 @@ _MEANINGS = {
 class StatusWriter:
     """Writes both files, and publishes the summary when it says something new."""
 
-    def __init__(self, folder: Path, settings: Settings, publisher: Publisher) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        publisher: Publisher,
+        board: Board | None = None,
+    ) -> None:
         self._folder = folder
         self._settings = settings
         self._publisher = publisher
         self._started_at = datetime.now(UTC)
-        self._file = StatusFile(folder, "collector", started_at=self._started_at)
+        self._file = StatusFile(folder, "collector", started_at=self._started_at, board=board)
         self._published: tuple[object, ...] | None = None
 
     def write(self, service: Collector, counts: PassCounts) -> None:
@@ -70,6 +78,7 @@ class StatusWriter:
             Metric("recorded_cids", "gauge", "CIDs in the ledger", len(service.ledger)),
             Metric("conflicts", "gauge", "Results that differ from the central", len(conflicts)),
             Metric("waiting_results", "gauge", "Results that are not complete", len(waiting)),
+            *_tagging(service),
             Metric("in_trouble", "gauge", "1: nothing can be collected", bool(service.trouble)),
         ]
         try:
@@ -109,6 +118,14 @@ class StatusWriter:
     def _rate(self, service: Collector, now: datetime) -> float:
         hours = (now - self._started_at).total_seconds() / 3600
         return round(service.totals.collected / hours, 1) if hours else 0.0
+
+
+def _tagging(service: Collector) -> Sequence[Metric]:
+    """Return what there is to say where tags are asked for."""
+    if service.tagger is None:
+        return ()
+    left = service.tagger.waiting
+    return (Metric("waiting_to_be_tagged", "gauge", "Merged results without their tag", left),)
 
 
 def _shown(runouts: Mapping[Runout, str]) -> list[Mapping[str, str]]:

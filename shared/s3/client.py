@@ -49,6 +49,8 @@ from shared.s3.wire import (
     read_info,
     read_listed,
     read_parameters,
+    read_tags,
+    tag_parameters,
     when_parameters,
 )
 
@@ -237,6 +239,21 @@ class S3Client:
             known = held.checksums
             sent = Sent(target, held.size, known.crc64nvme, lambda: known.md5)
             return await VerifiedWrite(self._requests, request, sent).run(deadline=deadline)
+
+    async def tags(self, uri: S3Uri, *, deadline: float | None = None) -> Mapping[str, str]:
+        """Return the object's tags; raises NotFound."""
+        with within(deadline, uri, writing=False):
+            request = Request("get_object_tagging", uri)
+            return read_tags(await self._requests.send(request, deadline=deadline))
+
+    async def set_tags(
+        self, uri: S3Uri, tags: Mapping[str, str], *, deadline: float | None = None
+    ) -> None:
+        """Give the object these tags in the place of all that it has; raises NotFound."""
+        # Sending them twice is harmless, so a lost answer is no more than a reason to send again.
+        request = Request("put_object_tagging", uri, tag_parameters(tags))
+        with within(deadline, uri, writing=True):
+            await self._requests.send(request, deadline=deadline)
 
     async def open_uploads(self, prefix: S3Uri) -> AsyncIterator[OpenUpload]:
         """List the multipart uploads that are neither completed nor aborted."""

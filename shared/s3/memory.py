@@ -5,7 +5,7 @@ put in where the network would cause them: before a request is carried out, and 
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -216,6 +216,19 @@ class MemoryStore(ObjectStore):
             )
         evidence = Evidence.ANSWERED if info.checksums.crc64nvme else Evidence.SIZE
         return Stored(target, info.size, info.etag, evidence, info.checksums)
+
+    async def tags(self, uri: S3Uri, *, deadline: float | None = None) -> Mapping[str, str]:
+        """Return the object's tags; raises NotFound."""
+        with within(deadline, uri, writing=False):
+            return await self._ask(Verb.TAGS, uri, partial(self._buckets.tags, uri))
+
+    async def set_tags(
+        self, uri: S3Uri, tags: Mapping[str, str], *, deadline: float | None = None
+    ) -> None:
+        """Give the object these tags in the place of all that it has; raises NotFound."""
+        request = partial(self._buckets.set_tags, uri, dict(tags))
+        with within(deadline, uri, writing=True):
+            await self._change(Verb.SET_TAGS, uri, request)
 
     async def open_uploads(self, prefix: S3Uri) -> AsyncIterator[OpenUpload]:
         """List the multipart uploads that are neither completed nor aborted."""

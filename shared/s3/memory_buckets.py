@@ -7,7 +7,7 @@ of S3 do. Not for several threads.
 
 import hashlib
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -41,6 +41,8 @@ from shared.s3.wire import encode_crc
 PAGE_NAMES = 1000
 """Keys and prefixes on one page of a listing, as on S3."""
 REGION = "eu-west-1"
+TAGS_MAX, TAG_KEY_MAX, TAG_VALUE_MAX = 10, 128, 256
+"""Tags of one object, and characters of each (Amazon S3 User Guide, "Object tagging")."""
 
 
 class Preconditions(StrEnum):
@@ -67,6 +69,8 @@ class Verb(StrEnum):
     DELETE = "delete"
     DELETE_MANY = "delete_many"
     COPY = "copy"
+    TAGS = "tags"
+    SET_TAGS = "set_tags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +215,18 @@ class MemoryBuckets:
         copied = self._object(target, held.body, _md5(held.body), held.options)
         return self._write(Verb.COPY, target, copied, when)
 
+    def tags(self, uri: S3Uri) -> Mapping[str, str]:
+        """Return the object's tags."""
+        return dict(self._held(uri).options.tags)
+
+    def set_tags(self, uri: S3Uri, tags: Mapping[str, str]) -> None:
+        """Replace the object's tags; no mutation, because nothing that readers see changes."""
+        held = self._held(uri)
+        if reason := _tags_fault(tags):
+            raise Unsupported(uri, Answer("InvalidTag", reason, 400))
+        tagged = replace(held, options=replace(held.options, tags=dict(tags)))
+        self._bucket(uri).objects[uri.key] = tagged
+
     def begin(self, uri: S3Uri, options: PutOptions = NO_OPTIONS) -> OpenUpload:
         """Open a multipart upload."""
         _require_legal(uri)
@@ -341,6 +357,16 @@ def _group(key: str, prefix_length: int, delimiter: str) -> str:
     """Return the common prefix that stands for the key in a listing, empty when it has none."""
     cut = key.find(delimiter, prefix_length) if delimiter else -1
     return key[: cut + len(delimiter)] if cut >= 0 else ""
+
+
+def _tags_fault(tags: Mapping[str, str]) -> str:
+    """Say why S3 would not take these tags, in its own measure."""
+    if len(tags) > TAGS_MAX:
+        return f"{len(tags)} tags are too many"
+    for key, value in tags.items():
+        if not 0 < len(key) <= TAG_KEY_MAX or len(value) > TAG_VALUE_MAX:
+            return f"the tag {key[:40]!r} is empty or too long"
+    return ""
 
 
 def _precondition_failed(uri: S3Uri) -> PreconditionFailed:

@@ -272,6 +272,20 @@ class ObjectStore(Protocol):
     ) -> Stored:
         """Copy within S3, without the bytes passing here (at most 5 GiB)."""
 
+    async def tags(self, uri: S3Uri, *, deadline: float | None = None) -> Mapping[str, str]:
+        """Return the object's tags; raises NotFound."""
+
+    async def set_tags(
+        self, uri: S3Uri, tags: Mapping[str, str], *, deadline: float | None = None
+    ) -> None:
+        """Give the object these tags in the place of all that it has; raises NotFound.
+
+        Content, ETag and time of the object stay, and doing it twice does no more than once.
+
+        Raises:
+            Unsupported: more than ten tags, or one of a form that S3 does not take.
+        """
+
     def open_uploads(self, prefix: S3Uri) -> AsyncIterator[OpenUpload]:
         """List the multipart uploads that are neither completed nor aborted."""
 

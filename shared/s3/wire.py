@@ -127,6 +127,16 @@ def read_listed(bucket: str, entry: Mapping[str, Any]) -> ObjectInfo:
     )
 
 
+def tag_parameters(tags: Mapping[str, str]) -> Parameters:
+    """Write the tags of an object as request parameters."""
+    return {"Tagging": {"TagSet": [{"Key": key, "Value": text} for key, text in tags.items()]}}
+
+
+def read_tags(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    """Read the answer of GetObjectTagging."""
+    return {str(tag["Key"]): str(tag["Value"]) for tag in answer.get("TagSet", ())}
+
+
 def weigh(sent: Checksums, size: int, held: ObjectInfo) -> Evidence | None:
     """Say how well `held` proves that S3 has the bytes sent; None when it proves the contrary.
 

@@ -41,6 +41,7 @@ class Engine:
     least_evidence: Evidence = Evidence.ANSWERED
     conditional_copy: bool = True
     line_feeds_in_keys: bool = True
+    empty_tag_sets: bool = True
 
 
 OpenEngine = Callable[[UploadJournal], AbstractAsyncContextManager[Engine]]
@@ -77,7 +78,7 @@ async def client_on_moto(journal: UploadJournal) -> AsyncIterator[Engine]:
     """Open the reference engine on a moto server: somebody else's reading of the API.
 
     It answers no CRC64NVME to a PUT, ignores the precondition of a copy, and answers 404 to a key
-    with a line feed.
+    with a line feed, and 500 to an empty set of tags.
     """
     backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"]
     for bucket in (BUCKET, OTHER_BUCKET):
@@ -97,6 +98,7 @@ async def client_on_moto(journal: UploadJournal) -> AsyncIterator[Engine]:
                 least_evidence=Evidence.ETAG_MD5,
                 conditional_copy=False,
                 line_feeds_in_keys=False,
+                empty_tag_sets=False,
             )
     finally:
         backend.reset()

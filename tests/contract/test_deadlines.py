@@ -87,6 +87,8 @@ CALLS: Mapping[str, tuple[Call, type[ObjectError]]] = {
     "delete": (lambda s: s.delete(uri("a"), deadline=DEADLINE), OutcomeUnknown),
     "delete_many": (lambda s: s.delete_many(BUCKET, ["a"], deadline=DEADLINE), OutcomeUnknown),
     "abort": (lambda s: s.abort(OpenUpload(uri("a"), "u"), deadline=DEADLINE), OutcomeUnknown),
+    "set_tags": (lambda s: s.set_tags(uri("a"), {}, deadline=DEADLINE), OutcomeUnknown),
+    "tags": (lambda s: s.tags(uri("a"), deadline=DEADLINE), Unreachable),
     "head": (lambda s: s.head(uri("a"), deadline=DEADLINE), Unreachable),
     "get": (get, Unreachable),
     "pages": (pages, Unreachable),

@@ -159,6 +159,16 @@ async def remove(store: ObjectStore) -> None:
     await store.delete(uri("source"))
 
 
+async def look_at_tags(store: ObjectStore) -> None:
+    """Ask for an object's tags."""
+    await store.tags(uri("source"))
+
+
+async def tag(store: ObjectStore) -> None:
+    """Replace an object's tags."""
+    await store.set_tags(uri("source"), {"a": "b"})
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("action", "operation"),
@@ -167,6 +177,8 @@ async def remove(store: ObjectStore) -> None:
         (list_all, "ListObjectsV2"),
         (look, "HeadObject"),
         (remove, "DeleteObject"),
+        (look_at_tags, "GetObjectTagging"),
+        (tag, "PutObjectTagging"),
     ],
 )
 async def test_request_that_may_be_repeated_is_repeated_by_us_alone(

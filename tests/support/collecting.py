@@ -9,6 +9,7 @@ from daemons.collector.job import JobRules, RunoutJobs
 from daemons.collector.plan import GENERATION
 from daemons.collector.report import PassCounts
 from daemons.collector.service import Collector, Limits
+from daemons.collector.tagging import Tagger
 from daemons.collector.verdicts import Verdicts
 from shared.handshake import lease as steps
 from shared.handshake.claims import LeaseBook
@@ -126,6 +127,8 @@ class Prod:
     step: Callable[[str], None] = lambda _: None
     in_flight: int = 8
     largest_bytes: int = 1024 * 1024
+    tag_seconds: float = 0.0
+    """How long tagging may take; 0: nothing is tagged."""
     passes: list[PassCounts] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -166,6 +169,12 @@ class Prod:
             return {}
         return {path.name: path.read_bytes() for path in sorted(self.central.iterdir())}
 
+    def tags(self) -> dict[str, dict[str, str]]:
+        """Return the tags of each object that has any."""
+        page, _ = self.buckets.page(S3Uri(BUCKET), "", "")
+        found = {info.uri.key: dict(self.buckets.tags(info.uri)) for info in page.objects}
+        return {key: tags for key, tags in found.items() if tags}
+
     def pulled(self, runout: Runout) -> list[str]:
         """Return the names of a runout's files in the inbox."""
         folder = self.inbox / str(runout)
@@ -183,6 +192,10 @@ class Prod:
             JobRules(self.largest_bytes),
             step=self.step,
         )
+        # As the daemon's opening does.
+        (self.root / "state").mkdir(exist_ok=True)
+        tagged = Ledger(self.root / "state" / "tagged_cids", accepts=CID)
+        tagger = Tagger(jobs, store, tagged, seconds=self.tag_seconds, in_flight=self.in_flight)
         return Collector(
             jobs,
             store,
@@ -191,6 +204,7 @@ class Prod:
             Limits(30.0, self.in_flight),
             clock=lambda: self.now,
             at_pass_end=self._at_pass_end,
+            tagger=tagger if self.tag_seconds else None,
         )
 
     async def one_pass(self, collector: Collector | None = None) -> PassCounts:

@@ -38,9 +38,11 @@ from daemons.collector.job import STEPS
 from shared.handshake.layout import Runout, closest_name
 from tests.support.collecting import (
     LATER,
+    LAYOUT,
     STAMP,
     Prod,
     contents,
+    manifest_of,
     names,
     ours,
     runout_files,
@@ -48,7 +50,7 @@ from tests.support.collecting import (
 from tests.support.kill import Counts, Doom, Fatal
 from tests.support.piped_buckets import PipedBuckets, serve
 
-_REQUESTS = ("list", "get", "head")
+_REQUESTS = ("list", "get", "head", "tags", "set_tags")
 FAILPOINTS = (
     *STEPS,
     *(f"{moment} {verb}" for verb in _REQUESTS for moment in ("asked", "done")),
@@ -73,6 +75,8 @@ class Round:
 
     prod: Prod
     expected: dict[str, bytes] = field(default_factory=dict)
+    tagged: set[str] = field(default_factory=set)
+    """The keys that must have the tag in the end."""
     seeded: int = 0
 
     def lay_out(self, chance: random.Random) -> None:
@@ -83,7 +87,12 @@ class Round:
             self.expected.update(files)
             by_watcher = cid == CIDS[0] or chance.random() < 0.3
             lay = partial(self.prod.lay, by_watcher=by_watcher)
-            lay(ours(first, files) if by_watcher else runout_files(first, files))
+            objects = ours(first, files) if by_watcher else runout_files(first, files)
+            if by_watcher:
+                job = manifest_of(first, files).job
+                objects |= {LAYOUT.seed(job).key: b"seeds", LAYOUT.marker(job).key: b"CID\n"}
+            lay(objects)
+            self.tagged |= objects.keys() - {LAYOUT.lease(cid).key}
             if cid == CIDS[1]:
                 self.prod.lay(runout_files(second, contents(cid, 3, shift=1.0)))
             if cid == CIDS[2]:
@@ -113,6 +122,9 @@ class Round:
         other = Runout(LATER, CIDS[1])
         if self.prod.pulled(other) != names([CIDS[1]]):
             found.append("the other result is not kept in the inbox")
+        tags = self.prod.tags()
+        found += [f"{key} has no tag" for key in sorted(self.tagged - tags.keys())]
+        found += [f"{key} has a tag" for key in tags if str(other) in key or "/leases/" in key]
         if len(self.prod.buckets.history()) != self.seeded:
             found.append("the bucket was changed")
         left = [path.name for path in self.prod.inbox.rglob(".*")]
@@ -160,7 +172,8 @@ async def _work(place: Round, connection: Connection, doom: Doom | None) -> None
 
     # Threads are what a short life spends its time on.
     to_thread.current_default_thread_limiter().total_tokens = 1
-    prod = Prod(place.prod.root, PipedBuckets.over(connection), step=step, in_flight=2)
+    buckets = PipedBuckets.over(connection)
+    prod = Prod(place.prod.root, buckets, step=step, in_flight=2, tag_seconds=30.0)
     if prod.central.is_dir():
         sweep(prod.central)
     await prod.collector().run_once()

@@ -26,6 +26,7 @@ ACTION_OF_OPERATION: Mapping[str, str] = {
     "GetBucketLocation": "s3:GetBucketLocation",
     "GetCallerIdentity": "sts:GetCallerIdentity",
     "GetObject": "s3:GetObject",
+    "GetObjectTagging": "s3:GetObjectTagging",
     "HeadBucket": "s3:ListBucket",
     "HeadObject": "s3:GetObject",
     "ListBuckets": "s3:ListAllMyBuckets",
@@ -33,6 +34,7 @@ ACTION_OF_OPERATION: Mapping[str, str] = {
     "ListObjectsV2": "s3:ListBucket",
     "ListParts": "s3:ListMultipartUploadParts",
     "PutObject": "s3:PutObject",
+    "PutObjectTagging": "s3:PutObjectTagging",
     "UploadPart": "s3:PutObject",
 }
 """The IAM action that allows an operation; DeleteObjects is judged key by key."""

@@ -9,7 +9,7 @@ from aiohttp import ClientPayloadError, hdrs
 from aiohttp.web import BaseRequest, Response
 
 from tests.support.gate import Gate
-from tests.support.strict_s3 import buckets, multipart, objects, sts
+from tests.support.strict_s3 import buckets, multipart, objects, sts, tagging
 from tests.support.strict_s3.bodies import receive
 from tests.support.strict_s3.digests import Algorithm, decoded, encoded
 from tests.support.strict_s3.faults import (
@@ -24,7 +24,7 @@ from tests.support.strict_s3.faults import (
     Wait,
 )
 from tests.support.strict_s3.ground import Ground, Handler, not_implemented
-from tests.support.strict_s3.history import RequestRecord
+from tests.support.strict_s3.history import MARKS, RequestRecord
 from tests.support.strict_s3.protocol import Call, Operation, parse_call
 from tests.support.strict_s3.replies import STATUS_OF_CODE, Refused, Reply
 from tests.support.strict_s3.wire import Line
@@ -50,6 +50,8 @@ HANDLERS: Mapping[Operation, Handler] = {
     Operation.ABORT_MULTIPART_UPLOAD: multipart.abort_multipart_upload,
     Operation.LIST_PARTS: multipart.list_parts,
     Operation.LIST_MULTIPART_UPLOADS: multipart.list_multipart_uploads,
+    Operation.GET_OBJECT_TAGGING: tagging.get_object_tagging,
+    Operation.PUT_OBJECT_TAGGING: tagging.put_object_tagging,
 }
 
 _ANYWHERE = (Operation.CREATE_BUCKET, Operation.GET_BUCKET_LOCATION)
@@ -192,6 +194,8 @@ class Exchange:
                 status=status,
                 code=code,
                 access_key=call.signer.access_key if call and call.signer else "",
+                prefix=call.query.get("prefix") if call else None,
+                marks=frozenset(name for name in MARKS if call and name in call.headers),
             )
         )
 

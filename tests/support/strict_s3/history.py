@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
+MARKS = ("if-match", "if-none-match", "x-amz-acl", "x-amz-tagging")
+"""Headers for which IAM may want a further action."""
+
 
 class MutationKind(Enum):
     """How an object changed."""
@@ -46,6 +49,10 @@ class RequestRecord:
     status: int
     code: str = ""
     access_key: str = ""
+    prefix: str | None = None
+    """Of a listing, where it names one."""
+    marks: frozenset[str] = frozenset()
+    """Which of `MARKS` it carries."""
 
 
 class History:

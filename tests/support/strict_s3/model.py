@@ -8,7 +8,7 @@ import hashlib
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -44,6 +44,7 @@ class StoredObject:
     checksum: StoredChecksum
     headers: Mapping[str, str] = field(default_factory=dict)
     """What was stored beside the bytes: content type, metadata, storage class."""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Draft:
     etag: str = ""
     """Empty: the MD5 of the content."""
     kind: MutationKind = MutationKind.PUT
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +171,18 @@ class Model:
                 modified_at=self.now(),
                 checksum=draft.checksum,
                 headers=draft.headers,
+                tags=draft.tags,
             )
             sequence = self.history.tick()
             bucket.lay(stored, sequence)
             self.history.add_mutation(_mutation(sequence, draft, stored))
             return stored
+
+    def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> None:
+        """Replace an object's tags; nothing else of it changes, so that it is no mutation."""
+        with self.lock:
+            stored = self.get(bucket, key)
+            self.bucket(bucket).objects[key] = replace(stored, tags=tags)
 
     def delete(self, bucket: str, key: str, if_match: str | None = None) -> bool:
         """Remove an object; say whether there was one."""

@@ -9,6 +9,7 @@ from tests.support.strict_s3.model import Draft, StoredObject, check_key
 from tests.support.strict_s3.objects import etag_of, stored_headers, trailing_algorithm
 from tests.support.strict_s3.protocol import Call
 from tests.support.strict_s3.replies import Refused, Reply
+from tests.support.strict_s3.tags import stated_tags
 from tests.support.strict_s3.uploads import (
     PART_NUMBER_MAX,
     Assembled,
@@ -40,6 +41,7 @@ def create_multipart_upload(ground: Ground, call: Call, content: Content) -> Rep
         began=call.sequence,
         plan=plan,
         headers=stored_headers(ground, call),
+        tags=stated_tags(call.headers),
     )
     ground.uploads.add(upload)
     headers = dict(_XML)
@@ -93,6 +95,7 @@ def complete_multipart_upload(ground: Ground, call: Call, content: Content) -> R
         content=assembled.content,
         checksum=assembled.checksum,
         headers=upload.headers,
+        tags=upload.tags,
         etag=assembled.etag,
         kind=MutationKind.COMPLETE,
     )

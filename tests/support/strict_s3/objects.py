@@ -19,6 +19,7 @@ from tests.support.strict_s3.model import (
 from tests.support.strict_s3.protocol import Call, decoded
 from tests.support.strict_s3.ranges import parse_range
 from tests.support.strict_s3.replies import Refused, Reply
+from tests.support.strict_s3.tags import stated_tags
 from tests.support.strict_s3.xml import document, elements, timestamp
 
 METADATA_BYTES_MAX = 2048
@@ -50,13 +51,14 @@ def put_object(ground: Ground, call: Call, content: Content) -> Reply:
         checksum=StoredChecksum(algorithm, encoded(content.checksum(algorithm))),
         headers=stored_headers(ground, call),
         etag=etag_of(ground, content, call.sequence),
+        tags=stated_tags(call.headers),
     )
     return written(ground, ground.model.write(draft, precondition))
 
 
 def get_object(ground: Ground, call: Call, content: Content) -> Reply:
     """GetObject, whole or one range."""
-    stored = _find(ground, call)
+    stored = find(ground, call)
     data = stored.content.data
     if data is None:
         raise Refused("InternalError", "the server was told not to keep bodies of this size")
@@ -71,7 +73,7 @@ def get_object(ground: Ground, call: Call, content: Content) -> Reply:
 
 def head_object(ground: Ground, call: Call, content: Content) -> Reply:
     """HeadObject."""
-    stored = _find(ground, call)
+    stored = find(ground, call)
     headers = described(ground, call, stored, with_checksum=True)
     return Reply(200, headers, length=stored.content.size)
 
@@ -101,6 +103,7 @@ def copy_object(ground: Ground, call: Call, content: Content) -> Reply:
         headers=stored_headers(ground, call) if replaced else source.headers,
         etag=etag_of(ground, source.content, call.sequence),
         kind=MutationKind.COPY,
+        tags=source.tags,
     )
     stored = ground.model.write(draft, precondition)
     shown: dict[str, object] = {
@@ -136,6 +139,8 @@ def described(
         "Content-Type": "binary/octet-stream",
         **stored.headers,
     }
+    if stored.tags:
+        headers["x-amz-tagging-count"] = str(len(stored.tags))
     asked = call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
     if asked and with_checksum and ground.behaviour.answers_checksums:
         headers |= stored.checksum.headers()
@@ -164,8 +169,6 @@ def stored_headers(ground: Ground, call: Call) -> dict[str, str]:
     if "Content-Encoding" in kept:
         _drop_transfer_coding(kept)
     kept |= _metadata(call.headers)
-    if tags := call.headers.get("x-amz-tagging"):
-        kept["x-amz-tagging-count"] = str(len(tags.split("&")))
     encryption = call.headers.get("x-amz-server-side-encryption", "AES256")
     if encryption not in _KNOWN_ENCRYPTION:
         raise Refused("InvalidArgument", "The encryption method specified is not supported")
@@ -199,7 +202,8 @@ def _drop_transfer_coding(kept: dict[str, str]) -> None:
         kept["Content-Encoding"] = ",".join(left)
 
 
-def _find(ground: Ground, call: Call) -> StoredObject:
+def find(ground: Ground, call: Call) -> StoredObject:
+    """Return the object that is asked for, or refuse as a read does."""
     try:
         stored = ground.model.get(call.bucket, call.key)
     except Refused as refused:

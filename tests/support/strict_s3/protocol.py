@@ -35,6 +35,8 @@ class Operation(Enum):
     COMPLETE_MULTIPART_UPLOAD = "CompleteMultipartUpload"
     ABORT_MULTIPART_UPLOAD = "AbortMultipartUpload"
     LIST_PARTS = "ListParts"
+    GET_OBJECT_TAGGING = "GetObjectTagging"
+    PUT_OBJECT_TAGGING = "PutObjectTagging"
     UNKNOWN = "Unknown"
 
 
@@ -106,6 +108,8 @@ _BUCKET_TABLE = (
     ("DELETE", (), Operation.DELETE_BUCKET),
 )
 _OBJECT_TABLE = (
+    ("PUT", ("tagging",), Operation.PUT_OBJECT_TAGGING),
+    ("GET", ("tagging",), Operation.GET_OBJECT_TAGGING),
     ("POST", ("uploads",), Operation.CREATE_MULTIPART_UPLOAD),
     ("POST", ("uploadId",), Operation.COMPLETE_MULTIPART_UPLOAD),
     ("PUT", ("partNumber", "uploadId"), Operation.UPLOAD_PART),
@@ -164,9 +168,15 @@ def _address(path: str, host: str) -> tuple[str, str]:
 def _operation(method: str, bucket: str, key: str, query: Mapping[str, str]) -> Operation:
     if not bucket:
         return Operation.UNKNOWN if key else _SERVICE.get(method, Operation.UNKNOWN)
-    if query and not SUBRESOURCES.isdisjoint(query):
+    if query and not SUBRESOURCES.isdisjoint(query) and not _is_tagging(method, key, query):
         return Operation.UNKNOWN
     for candidate, needed, operation in _OBJECT_TABLE if key else _BUCKET_TABLE:
         if candidate == method and all(name in query for name in needed):
             return operation
     return Operation.UNKNOWN
+
+
+def _is_tagging(method: str, key: str, query: Mapping[str, str]) -> bool:
+    """Tell whether it is about the tags of an object; those of buckets the server does not have."""
+    asked = [name for name in query if name in SUBRESOURCES]
+    return bool(key) and asked == ["tagging"] and method in {"GET", "PUT"}

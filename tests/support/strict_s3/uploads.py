@@ -48,6 +48,7 @@ class Upload:
     """Sequence number of its beginning."""
     plan: ChecksumPlan
     headers: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     parts: dict[int, Part] = field(default_factory=dict)
 
 

@@ -117,6 +117,17 @@ def parse_delete(body: bytes) -> DeleteRequest:
     return DeleteRequest(tuple(entries), quiet)
 
 
+def parse_tagging(body: bytes) -> list[tuple[str, str]]:
+    """Read the body of PutObjectTagging: keys and values in order."""
+    found = []
+    for node in _root(body, "Tagging").iter("Tag"):
+        key, value = node.findtext("Key"), node.findtext("Value")
+        if key is None or value is None:
+            raise _malformed()
+        found.append((key, value))
+    return found
+
+
 def parse_location(body: bytes) -> str | None:
     """Read the region out of the body of CreateBucket, which may be empty."""
     if not body:

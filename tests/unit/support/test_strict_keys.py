@@ -108,4 +108,4 @@ def test_missing_bucket_is_refused(raw: RawClient) -> None:
 def test_unknown_operation_is_not_implemented(raw: RawClient) -> None:
     """No answer is better than a wrong one."""
     assert raw.call("GET", f"/{BUCKET}?versioning").status == 501
-    assert raw.call("PUT", f"/{BUCKET}/k?tagging").status == 501
+    assert raw.call("PUT", f"/{BUCKET}/k?acl").status == 501

@@ -1,0 +1,121 @@
+"""A permission with its reason, and how it is written for IAM. Pure.
+
+Rule: what is rendered allows single actions on named resources. A wildcard in an action, a bucket
+whose name is a pattern, or `*` for every resource never comes out of here by mistake.
+
+Names may hold references that a template resolves, such as `${AWS::AccountId}`; they are taken as
+they stand.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.s3.uri import bucket_fault
+
+POLICY_CHARACTERS_MAX = 10_240
+"""Of all inline policies of a role, white space not counted (IAM User Guide, "IAM quotas")."""
+
+_REFERENCE = re.compile(r"\$\{[^${}*?\s]{1,200}\}")
+_STAND_IN = "reference0"
+"""What stands in the place of a reference while a name is checked."""
+_ACTION = re.compile(r"[a-z0-9-]+:[A-Z][A-Za-z]+")
+_SID = re.compile(r"[A-Za-z0-9]{1,64}")
+_ARN = re.compile(
+    r"reference0(?::\S+)?"
+    r"|arn:(?:aws(?:-[a-z]+)*|reference0):(?P<service>[a-z0-9-]+):[a-z0-9-]*:"
+    r"(?:[0-9]{12}|reference0)?:(?P<resource>\S+)"
+)
+"""A whole ARN may be a reference, with something behind it."""
+_WITHOUT_RESOURCES = frozenset({"cloudwatch:PutMetricData"})
+"""Actions that know no resources; a condition must bound them instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition of a permission: `operator` on the key, met by any one of the values."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One statement that allows something, and the reason for it."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    reason: str
+    conditions: tuple[Condition, ...] = ()
+
+
+def policy_document(permissions: Iterable[Permission]) -> dict[str, object]:
+    """Return the permissions as an IAM policy, ready to be written as JSON.
+
+    Raises:
+        ValueError: a statement is not what IAM takes, or wider than any of ours may be.
+    """
+    chosen = tuple(permissions)
+    sids = [permission.sid for permission in chosen]
+    if doubled := sorted({sid for sid in sids if sids.count(sid) > 1}):
+        raise ValueError(f"statements {doubled!r} stand there twice; merge their scopes")
+    for permission in chosen:
+        _check(permission)
+    document: dict[str, object] = {
+        "Version": "2012-10-17",
+        "Statement": [_statement(permission) for permission in chosen],
+    }
+    size = sum(not character.isspace() for character in repr(document))
+    if size > POLICY_CHARACTERS_MAX:
+        raise ValueError(
+            f"the policy has {size} characters, IAM takes {POLICY_CHARACTERS_MAX}; give each "
+            "service a role of its own"
+        )
+    return document
+
+
+def check_bucket(name: str) -> None:
+    """Raise ValueError for what is no bucket's name."""
+    if fault := bucket_fault(_REFERENCE.sub(_STAND_IN, name)):
+        raise ValueError(f"bucket {name!r} {fault}")
+
+
+def check_arn(arn: str) -> None:
+    """Raise ValueError for what is no ARN."""
+    resolved = _REFERENCE.sub(_STAND_IN, arn)
+    found = _ARN.fullmatch(resolved)
+    if found is None or "$" in resolved:
+        raise ValueError(f"{arn!r} is no ARN; write arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE")
+    if found["service"] == "s3" and (fault := bucket_fault(found["resource"].partition("/")[0])):
+        raise ValueError(f"{arn!r} names a bucket that {fault}")
+
+
+def _check(permission: Permission) -> None:
+    what = f"statement {permission.sid!r}"
+    if not _SID.fullmatch(permission.sid):
+        raise ValueError(f"{what} may have only letters and digits in its name, 64 at most")
+    if not permission.actions or not permission.resources or not permission.reason:
+        raise ValueError(f"{what} must have actions, resources and a reason")
+    for action in permission.actions:
+        if not _ACTION.fullmatch(action):
+            raise ValueError(f"{what}: {action!r} is no single action; write s3:GetObject")
+    bounded = set(permission.actions) <= _WITHOUT_RESOURCES and bool(permission.conditions)
+    for resource in permission.resources:
+        if resource == "*" and bounded:
+            continue
+        check_arn(resource)
+
+
+def _statement(permission: Permission) -> dict[str, object]:
+    conditions: dict[str, dict[str, list[str]]] = {}
+    for condition in permission.conditions:
+        conditions.setdefault(condition.operator, {})[condition.key] = list(condition.values)
+    return {
+        "Sid": permission.sid,
+        "Effect": "Allow",
+        "Action": list(permission.actions),
+        "Resource": list(permission.resources),
+        **({"Condition": conditions} if conditions else {}),
+    }
