@@ -1,11 +1,13 @@
 """The strict S3 as a test uses it: a server in its own thread, and a view of what it holds."""
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp.web import BaseRequest, RequestHandler, Response
 
+from tests.support.gate import LIMIT_SECONDS
 from tests.support.serving import ServerThread
 from tests.support.strict_s3.access import ACCESS_KEY, SECRET_KEY, Access
 from tests.support.strict_s3.behaviour import AWS, Behaviour
@@ -36,6 +38,8 @@ class StrictS3:
         self._ground = Ground(access=access or Access(), behaviour=behaviour, aws_region=aws_region)
         self.faults = FaultScript(faults)
         self._lines: dict[object, Line] = {}
+        self._under_way = 0
+        self._quiet = threading.Condition()
         self._thread = ServerThread(
             self._answer, name="strict-s3", port=port, on_lost=self._connection_lost
         )
@@ -165,6 +169,21 @@ class StrictS3:
         """Forget the history and keep the objects: what follows is counted from zero."""
         self._ground.history.clear()
 
+    def wait_alone(self, limit_seconds: float = LIMIT_SECONDS) -> None:
+        """Block until every connection is closed and no request is under way.
+
+        Of a client that was killed a request may still be on its way, and take effect later.
+
+        Raises:
+            TimeoutError: somebody is still connected.
+        """
+        with self._quiet:
+            alone = self._quiet.wait_for(
+                lambda: not self._lines and not self._under_way, limit_seconds
+            )
+        if not alone:
+            raise TimeoutError(f"{len(self._lines)} connections, {self._under_way} requests")
+
     def reset(self) -> None:
         """Empty the buckets, the uploads, the history, the fault script and the denials."""
         self._ground.model.clear()
@@ -175,13 +194,22 @@ class StrictS3:
         self.faults.clear()
 
     async def _answer(self, request: BaseRequest) -> Response:
-        line = self._lines.get(request.protocol)
-        if line is None:
-            line = self._lines[request.protocol] = Line(request.transport)
-        return await Exchange(self._ground, self.faults, line).run(request)
+        with self._quiet:
+            self._under_way += 1
+        try:
+            line = self._lines.get(request.protocol)
+            if line is None:
+                line = self._lines[request.protocol] = Line(request.transport)
+            return await Exchange(self._ground, self.faults, line).run(request)
+        finally:
+            with self._quiet:
+                self._under_way -= 1
+                self._quiet.notify_all()
 
     def _connection_lost(self, handler: RequestHandler) -> None:
-        line = self._lines.pop(handler, None)
+        with self._quiet:
+            line = self._lines.pop(handler, None)
+            self._quiet.notify_all()
         if line is not None:
             line.gone.set()
 

@@ -24,6 +24,13 @@ from tests.support.strict_s3.faults import (
 from tests.support.strict_s3.protocol import Call, parse_call
 from tests.support.strict_s3.server import BUCKET, StrictS3
 
+PUT_K = (
+    f"PUT /{BUCKET}/k HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+    "x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n"
+    "Authorization: AWS4-HMAC-SHA256 Credential=a/b/eu-west-1/s3/aws4_request\r\n\r\nx"
+).encode()
+"""A whole request, for a client that does not stay for the answer."""
+
 
 def call(method: str, target: str) -> Call:
     """Make a request for a script to judge."""
@@ -171,14 +178,8 @@ def test_swallowed_answer_ends_when_the_client_gives_up(
     """Stored, and never told: the client's own limit is what ends it."""
     ended = Signal()
     strict_s3.faults.add(Fault([Do(lambda _: ended.set()), NoAnswer()], operation="PutObject"))
-    request = (
-        f"PUT /{BUCKET}/k HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
-        "x-amz-content-sha256: UNSIGNED-PAYLOAD\r\n"
-        "Authorization: AWS4-HMAC-SHA256 Credential=a/b/eu-west-1/s3/aws4_request\r\n\r\nx"
-    )
-
     with socket.create_connection(("127.0.0.1", strict_s3.port)) as line:
-        line.sendall(request.encode())
+        line.sendall(PUT_K)
         ended.wait_blocking()
         line.setblocking(False)  # noqa: FBT003 - the standard library's signature
         with pytest.raises(BlockingIOError):
@@ -186,6 +187,22 @@ def test_swallowed_answer_ends_when_the_client_gives_up(
 
     assert strict_s3.keys(BUCKET) == ["k"]
     assert raw.call("HEAD", f"/{BUCKET}/k").status == 200
+
+
+def test_request_of_a_client_that_died_is_waited_for(strict_s3: StrictS3, raw: RawClient) -> None:
+    """It takes effect after the client's end, and would disturb whoever comes next."""
+    gate = Gate()
+    strict_s3.faults.add(Fault(Wait(gate, Stage.BEFORE_COMMIT)))
+    with socket.create_connection(("127.0.0.1", strict_s3.port)) as line:
+        line.sendall(PUT_K)
+        gate.reached_blocking()
+
+    with pytest.raises(TimeoutError):
+        strict_s3.wait_alone(0.01)
+    gate.open()
+    strict_s3.wait_alone()
+
+    assert strict_s3.keys(BUCKET) == ["k"]
 
 
 def test_server_stops_while_requests_are_held() -> None:
