@@ -18,30 +18,19 @@ from tests.support.collecting import (
     runout_files,
 )
 from tests.support.collector_ground import CollectorGround
-from tests.support.collector_nursery import open_collector_nursery
 from tests.support.daemon import Nursery
 from tests.support.gate import Gate
 from tests.support.strict_s3.faults import Fail, Fault, HalfAnswer, Stage, Wait
 from tests.support.strict_s3.history import MutationKind
-from tests.support.strict_s3.server import StrictS3
 
 ONE, TWO = "00001", "00002"
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all tests here."""
-    with open_collector_nursery() as opened:
-        yield opened
 
 
 @pytest.fixture
 def ground(tmp_path: Path, nursery: Nursery) -> Iterator[CollectorGround]:
     """A project root, and an empty bucket."""
-    with StrictS3([BUCKET]) as s3:
-        made = CollectorGround(tmp_path, s3, nursery)
+    with CollectorGround.opened(tmp_path, nursery) as made:
         yield made
-        made.close()
 
 
 def test_nothing_to_do_is_a_success(ground: CollectorGround) -> None:

@@ -9,27 +9,16 @@ import pytest
 from shared.handshake.layout import JobFolder
 from tests.support.daemon import Nursery
 from tests.support.dispatcher_ground import DispatcherGround
-from tests.support.dispatcher_nursery import open_dispatcher_nursery
 from tests.support.dispatching import BUCKET, LAYOUT, chunk_text
 from tests.support.gate import Gate
 from tests.support.strict_s3.faults import Fail, Fault, Stage, Wait
-from tests.support.strict_s3.server import StrictS3
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all tests here."""
-    with open_dispatcher_nursery() as opened:
-        yield opened
 
 
 @pytest.fixture
 def ground(tmp_path: Path, nursery: Nursery) -> Iterator[DispatcherGround]:
     """A project root as PROD has it, and an empty bucket."""
-    with StrictS3([BUCKET]) as s3:
-        made = DispatcherGround(tmp_path, s3, nursery)
+    with DispatcherGround.opened(tmp_path, nursery) as made:
         yield made
-        made.close()
 
 
 def test_one_pass_sends_what_is_there(ground: DispatcherGround) -> None:

@@ -17,25 +17,14 @@ from tests.support.collecting import (
     table,
 )
 from tests.support.collector_ground import CollectorGround
-from tests.support.collector_nursery import open_collector_nursery
 from tests.support.daemon import Nursery
-from tests.support.strict_s3.server import StrictS3
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all tests here."""
-    with open_collector_nursery() as opened:
-        yield opened
 
 
 @pytest.fixture
 def ground(tmp_path: Path, nursery: Nursery) -> Iterator[CollectorGround]:
     """A project root as PROD has it, and an empty bucket."""
-    with StrictS3([BUCKET]) as s3:
-        made = CollectorGround(tmp_path, s3, nursery)
+    with CollectorGround.opened(tmp_path, nursery) as made:
         yield made
-        made.close()
 
 
 def test_what_the_scripts_pushed_is_collected(ground: CollectorGround) -> None:

@@ -11,29 +11,17 @@ from shared.handshake.layout import JobFolder, Runout, closest_name, quality_nam
 from tests.support.daemon import Nursery, clean_environment
 from tests.support.strict_s3.server import StrictS3
 from tests.support.watcher_ground import WatcherGround, table
-from tests.support.watcher_nursery import open_watcher_nursery
 from tests.support.watching import BUCKET, DAY, LAYOUT, STAMP
 
 _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts" / "automation"
 _QUALITY = b"rows=1\ncolumns=row_id,in_ra,in_dec,sep_arcsec\n"
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all tests."""
-    with open_watcher_nursery() as opened:
-        yield opened
-
-
 @pytest.fixture
 def ground(tmp_path: Path, nursery: Nursery) -> Iterator[WatcherGround]:
     """A machine, and an S3 with an empty bucket."""
-    with StrictS3([BUCKET]) as s3:
-        made = WatcherGround(tmp_path, s3, nursery)
-        try:
-            yield made
-        finally:
-            made.close()
+    with WatcherGround.opened(tmp_path, nursery) as made:
+        yield made
 
 
 def test_seeds_in_transit_are_not_taken_and_their_marker_completes_them(

@@ -5,38 +5,30 @@ from pathlib import Path
 import pytest
 
 from shared.handshake.layout import Layout, Runout
-from tests.support.collecting import BUCKET as COLLECTED
 from tests.support.collecting import STAMP, contents, ours
 from tests.support.collector_ground import CollectorGround
-from tests.support.collector_nursery import open_collector_nursery
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, Nursery
 from tests.support.dispatcher_ground import DispatcherGround
-from tests.support.dispatcher_nursery import open_dispatcher_nursery
 from tests.support.dispatching import BUCKET
 from tests.support.gate import Gate
 from tests.support.strict_s3.faults import Fault, Wait
-from tests.support.strict_s3.server import StrictS3
 
 ELSEWHERE = Layout(BUCKET, "another-campaign")
 ONE, TWO = "00001", "00002"
 
 
 @pytest.fixture
-def dispatcher(tmp_path: Path) -> Iterator[DispatcherGround]:
+def dispatcher(tmp_path: Path, nursery: Nursery) -> Iterator[DispatcherGround]:
     """A project root as PROD has it, and an empty bucket."""
-    with open_dispatcher_nursery() as nursery, StrictS3([BUCKET]) as s3:
-        made = DispatcherGround(tmp_path, s3, nursery)
+    with DispatcherGround.opened(tmp_path, nursery) as made:
         yield made
-        made.close()
 
 
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[CollectorGround]:
+def collector(tmp_path: Path, nursery: Nursery) -> Iterator[CollectorGround]:
     """A project root, and an empty bucket."""
-    with open_collector_nursery() as nursery, StrictS3([COLLECTED]) as s3:
-        made = CollectorGround(tmp_path, s3, nursery)
+    with CollectorGround.opened(tmp_path, nursery) as made:
         yield made
-        made.close()
 
 
 def reload(daemon: Daemon, file: Path, text: str, *, until: str) -> None:

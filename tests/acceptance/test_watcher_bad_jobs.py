@@ -10,30 +10,17 @@ from shared.handshake.failure import FailureReport, parse_failure
 from shared.handshake.layout import closest_name, quality_name
 from shared.handshake.lease import LeaseState
 from tests.support.daemon import Nursery
-from tests.support.strict_s3.server import StrictS3
 from tests.support.watcher_ground import WatcherGround, table
-from tests.support.watcher_nursery import open_watcher_nursery
 from tests.support.watching import BUCKET, LAYOUT
 
 LIMITS = ("--sidecar-limit", "1.5", "--closest-limit", "1.5", "--attempts", "2", "--grace", "1")
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all tests."""
-    with open_watcher_nursery() as opened:
-        yield opened
-
-
 @pytest.fixture
 def ground(tmp_path: Path, nursery: Nursery) -> Iterator[WatcherGround]:
     """A machine, and an S3 with an empty bucket."""
-    with StrictS3([BUCKET]) as s3:
-        made = WatcherGround(tmp_path, s3, nursery)
-        try:
-            yield made
-        finally:
-            made.close()
+    with WatcherGround.opened(tmp_path, nursery) as made:
+        yield made
 
 
 def report(ground: WatcherGround, cid: str) -> FailureReport:

@@ -1,10 +1,9 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import Nursery
-from tests.support.racing import BUCKET, Herd, open_watcher_nursery
+from tests.support.racing import BUCKET, Herd
 from tests.support.soak import repetitions
 from tests.support.strict_s3.server import StrictS3
 
@@ -13,13 +12,6 @@ POLL_SECONDS = repetitions(1, 10)
 """Long enough to list all jobs several times over, on a busy machine."""
 WATCHERS = 8
 ROOTS = 4
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all races."""
-    with open_watcher_nursery() as opened:
-        yield opened
 
 
 @pytest.mark.timeout(1800)

@@ -8,30 +8,17 @@ import pytest
 from shared.handshake.layout import JobFolder, Layout
 from shared.handshake.lease import LeaseState
 from tests.support.daemon import Nursery
-from tests.support.strict_s3.server import StrictS3
 from tests.support.watcher_ground import WatcherGround
-from tests.support.watcher_nursery import open_watcher_nursery
 from tests.support.watching import BUCKET, DAY
 
 ELSEWHERE = Layout(BUCKET, "another-campaign")
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """One nursery for all tests."""
-    with open_watcher_nursery() as opened:
-        yield opened
-
-
 @pytest.fixture
 def ground(tmp_path: Path, nursery: Nursery) -> Iterator[WatcherGround]:
     """A machine, and an S3 with an empty bucket."""
-    with StrictS3([BUCKET]) as s3:
-        made = WatcherGround(tmp_path, s3, nursery)
-        try:
-            yield made
-        finally:
-            made.close()
+    with WatcherGround.opened(tmp_path, nursery) as made:
+        yield made
 
 
 class LongStep:

@@ -1,23 +1,21 @@
 """Where the collector's acceptance tests play: a project root, a strict S3, and real daemons."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.collecting import BUCKET
-from tests.support.daemon import Daemon, Nursery, Outcome, clean_environment, run_command
+from tests.support.daemon import Daemon
 from tests.support.nursery import Birth
-from tests.support.strict_s3.server import StrictS3
+from tests.support.service_ground import ServiceGround
 
 
 @dataclass
-class CollectorGround:
+class CollectorGround(ServiceGround):
     """One test's project root and state folder, and what was started there."""
 
-    folder: Path
-    s3: StrictS3
-    nursery: Nursery
-    daemons: list[Daemon] = field(default_factory=list)
+    service = "collector"
+    bucket = BUCKET
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -53,24 +51,13 @@ class CollectorGround:
 
     def birth(self, *argv: str, poll: float = 0.2, env: Mapping[str, str] | None = None) -> Birth:
         """Say how a collector of this ground is started; later options win."""
-        known = {**clean_environment(), **self.s3.environment(), "BUCKET": BUCKET}
-        whole = {**known, "SLEEP_SEC": str(poll), **(env or {})}
         usual = ["--root", str(self.root), "--state-directory", str(self.state)]
-        return Birth(
-            [*usual, "--log-form", "json", *argv],
-            {name: value for name, value in whole.items() if value},
-        )
+        extra = {"SLEEP_SEC": str(poll), **(env or {})}
+        return self.born([*usual, "--log-form", "json", *argv], extra)
 
-    def start(self, *argv: str, poll: float = 0.2, step: str = "", occurrence: int = 1) -> Daemon:
+    def start(self, *argv: str, poll: float = 0.2, step: str = "") -> Daemon:
         """Start a collector; with a step it kills itself there."""
-        birth = replace(self.birth(*argv, poll=poll), step=step, occurrence=occurrence)
-        daemon = Daemon(birth, self.nursery.start)
-        self.daemons.append(daemon)
-        return daemon
-
-    def command(self, *argv: str, env: Mapping[str, str] | None = None) -> Outcome:
-        """Run one of the commands that end by themselves."""
-        return run_command(self.birth(*argv, env=env), self.nursery.start)[0]
+        return self.begin(self.birth(*argv, poll=poll), step)
 
     def merged(self) -> dict[str, bytes]:
         """Return what the central folder holds, hidden files too."""
@@ -81,8 +68,3 @@ class CollectorGround:
     def recorded(self) -> list[str]:
         """Return the lines of the ledger."""
         return self.ledger.read_text().split() if self.ledger.exists() else []
-
-    def close(self) -> None:
-        """Leave no process behind."""
-        for daemon in self.daemons:
-            daemon.kill()

@@ -1,4 +1,4 @@
-"""The uploader as a process of its own: start it, wait for what it says, end it.
+"""A daemon as a process of its own: start it, wait for what it says, end it.
 
 Nothing here sleeps. Every wait ends with a line of the daemon's log, with its end, or, after a
 limit, with an AssertionError that shows the last lines.
@@ -86,7 +86,7 @@ Starter = Callable[[Birth, int, int], Process]
 def start_fresh(birth: Birth, stdout: int, stderr: int, *, wrapper: Sequence[str] = ()) -> Process:
     """Start the daemon as systemd would: a new interpreter, by way of another command if given."""
     return subprocess.Popen(
-        [*wrapper, sys.executable, "-m", "daemons.uploader", *birth.argv],
+        [*wrapper, sys.executable, "-m", f"daemons.{birth.service}", *birth.argv],
         cwd=PROJECT,
         env=dict(birth.environ),
         stdin=subprocess.DEVNULL,
@@ -116,7 +116,7 @@ class Nursery:
 
 @contextmanager
 def open_nursery() -> Iterator[Nursery]:
-    """Run a nursery for the length of a block."""
+    """Run a nursery of every service for the length of a block."""
     # Bound here, so that a daemon may be asked for while the nursery still imports.
     with TemporaryDirectory(prefix="nursery-") as folder, socket.socket(socket.AF_UNIX) as listener:
         address = f"{folder}/socket"
@@ -153,7 +153,7 @@ class _Forked:
 
 
 class Daemon:
-    """A running uploader and the log that it writes."""
+    """A running daemon and the log that it writes."""
 
     def __init__(self, birth: Birth, starter: Starter) -> None:
         self._news = threading.Condition()
@@ -302,7 +302,7 @@ class Daemon:
 def run_command(
     birth: Birth, starter: Starter, *, limit: float = LIMIT_SECONDS
 ) -> tuple[Outcome, Daemon]:
-    """Run the uploader until it ends by itself."""
+    """Run a daemon until it ends by itself."""
     daemon = Daemon(birth, starter)
     try:
         status = daemon.wait(limit)

@@ -2,27 +2,25 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.handshake.layout import JobFolder, chunk_name, closest_name
-from tests.support.daemon import Daemon, Nursery, Outcome, clean_environment, run_command
+from tests.support.daemon import Daemon
 from tests.support.dispatching import BUCKET, LAYOUT, chunk_text
 from tests.support.nursery import Birth
-from tests.support.strict_s3.server import StrictS3
+from tests.support.service_ground import ServiceGround
 
 COPY = "/bin/cp {chunk} {seed}"
 """A seed step that takes no time: the seeds are the chunk."""
 
 
 @dataclass
-class DispatcherGround:
+class DispatcherGround(ServiceGround):
     """One test's project root and state folder, and what was started there."""
 
-    folder: Path
-    s3: StrictS3
-    nursery: Nursery
-    daemons: list[Daemon] = field(default_factory=list)
+    service = "dispatcher"
+    bucket = BUCKET
 
     def __post_init__(self) -> None:
         self.positions.mkdir(parents=True, exist_ok=True)
@@ -69,13 +67,10 @@ class DispatcherGround:
 
     def birth(self, *argv: str, poll: float = 0.3, env: Mapping[str, str] | None = None) -> Birth:
         """Say how a dispatcher of this ground is started; later options win."""
-        whole = {**clean_environment(), **self.s3.environment(), "BUCKET": BUCKET, **(env or {})}
         usual = ["--root", str(self.root), "--state-directory", str(self.state)]
         usual += ["--poll", str(poll), "--stability", "0.5", "--log-form", "json"]
         command = () if "--seed-command" in argv else ("--seed-command", COPY)
-        return Birth(
-            [*usual, *command, *argv], {name: value for name, value in whole.items() if value}
-        )
+        return self.born([*usual, *command, *argv], env)
 
     def start(
         self,
@@ -83,17 +78,9 @@ class DispatcherGround:
         poll: float = 0.3,
         env: Mapping[str, str] | None = None,
         step: str = "",
-        occurrence: int = 1,
     ) -> Daemon:
         """Start a dispatcher; with a step it kills itself there."""
-        born = replace(self.birth(*argv, poll=poll, env=env), step=step, occurrence=occurrence)
-        daemon = Daemon(born, self.nursery.start)
-        self.daemons.append(daemon)
-        return daemon
-
-    def command(self, *argv: str, env: Mapping[str, str] | None = None) -> Outcome:
-        """Run one of the commands that end by themselves."""
-        return run_command(self.birth(*argv, env=env), self.nursery.start)[0]
+        return self.begin(self.birth(*argv, poll=poll, env=env), step)
 
     def recorded(self) -> list[str]:
         """Return the lines of the ledger."""
@@ -114,8 +101,3 @@ class DispatcherGround:
     def staged(self) -> list[str]:
         """What is left of seeds on disk."""
         return sorted(path.name for path in self.staging.rglob("*"))
-
-    def close(self) -> None:
-        """Leave no process behind."""
-        for daemon in self.daemons:
-            daemon.kill()

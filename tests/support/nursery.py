@@ -1,11 +1,11 @@
-"""A process that has imported everything and forks one daemon a request.
+"""A process that has imported every daemon and forks one a request.
 
     python -m tests.support.nursery DESCRIPTOR
 
 Importing takes most of a second, which hundreds of daemons would pay each; a fork takes
-milliseconds. The nursery has neither a loop nor a thread. Each connection is one daemon: its
-arguments, its environment and its streams come in, its process id and then its exit status go out.
-`tests.support.daemon` is the other end.
+milliseconds. The nursery has neither a loop nor a thread. Each connection is one daemon: which one
+it is, its arguments, its environment and its streams come in, its process id and then its exit
+status go out. `tests.support.daemon` is the other end.
 """
 
 import importlib
@@ -17,24 +17,41 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from aiobotocore.session import AioSession
 
-from daemons.uploader.cli import main as run_uploader
-from daemons.uploader.job import FileJobs
 from shared.aws import clients
 from shared.cli import run_command
+from tests.support.skew import shift_clocks
 
-# What the daemon imports only when it is needed.
+# What daemons import only when it is needed.
 _LATE = (
     "anyio._backends._asyncio",
-    "daemons.uploader.opening",
-    "daemons.uploader.preview",
     "shared.background",
+    "shared.commands",
     "shared.log",
     "uvloop",
 )
+_LATE_OF = MappingProxyType(
+    {
+        "collector": ("cli", "opening", "preview"),
+        "dispatcher": ("cli", "opening", "preview", "retry"),
+        "uploader": ("cli", "opening", "preview"),
+        "watcher": ("cli", "opening", "preview", "putback"),
+    }
+)
+"""The services that can be born here, and their own modules."""
+_DOOMED = MappingProxyType(
+    {
+        "collector": ("RunoutJobs",),
+        "dispatcher": ("ChunkJobs", "Dispatcher"),
+        "uploader": ("FileJobs",),
+        "watcher": ("CidJobs",),
+    }
+)
+"""What a service's `opening` makes that takes a `step`: the one seam that settings do not reach."""
 _LONGEST_REQUEST = 1024 * 1024
 _STREAMS = 2
 
@@ -45,10 +62,13 @@ class Birth:
 
     argv: Sequence[str]
     environ: Mapping[str, str]
+    service: str = "uploader"
     step: str = ""
-    """A step of a file's way (see `FileJobs`); empty: none is the last one."""
+    """A step of its work (see its jobs); empty: none is the last one."""
     occurrence: int = 1
     """The daemon ends itself by SIGKILL when it comes to the step for this time."""
+    skew_hours: float = 0.0
+    """So far is the wall clock of what takes part in the hand-shake off."""
 
     def encoded(self) -> bytes:
         """Return what goes through the socket, length first."""
@@ -60,6 +80,9 @@ def main(argv: Sequence[str]) -> None:
     """Serve on the listening socket with the given number until killed."""
     for name in _LATE:
         importlib.import_module(name)
+    for service, names in _LATE_OF.items():
+        for name in names:
+            importlib.import_module(f"daemons.{service}.{name}")
     _share_service_models()
     # Keepers that end are nobody's children to wait for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -120,7 +143,7 @@ def _receive(connection: socket.socket) -> tuple[Birth, Sequence[int]]:
 
 
 def _live(birth: Birth, streams: Sequence[int]) -> None:
-    """Be the daemon, as `python -m daemons.uploader` would be it."""
+    """Be the daemon, as `python -m daemons.SERVICE` would be it."""
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, stream in enumerate((nothing, *streams)):
@@ -133,8 +156,11 @@ def _live(birth: Birth, streams: Sequence[int]) -> None:
     os.chdir(birth.environ["HOME"])
     if birth.step:
         _doom(birth)
-    sys.argv = ["daemons.uploader", *birth.argv]
-    sys.exit(run_command("uploader", run_uploader, birth.argv))
+    if birth.skew_hours:
+        shift_clocks(birth.service, birth.skew_hours)
+    sys.argv = [f"daemons.{birth.service}", *birth.argv]
+    cli: Any = importlib.import_module(f"daemons.{birth.service}.cli")
+    sys.exit(run_command(birth.service, cli.main, birth.argv))
 
 
 @dataclass(slots=True)
@@ -151,9 +177,10 @@ class _Doom:
 
 
 def _doom(birth: Birth) -> None:
-    # The one seam that settings do not reach.
-    opening: Any = importlib.import_module("daemons.uploader.opening")
-    opening.FileJobs = partial(FileJobs, step=_Doom(birth))
+    opening: Any = importlib.import_module(f"daemons.{birth.service}.opening")
+    step = _Doom(birth)
+    for name in _DOOMED[birth.service]:
+        setattr(opening, name, partial(getattr(opening, name), step=step))
 
 
 if __name__ == "__main__":

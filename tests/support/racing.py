@@ -1,30 +1,16 @@
-"""Many watchers on one hand-shake, killed, stopped and woken by dice; a history to judge them by.
-
-    python -m tests.support.racing DESCRIPTOR
-
-is the nursery of these watchers: `tests.support.nursery`, with another daemon in the cradle, whose
-wall clock is as many hours off as its environment says.
-"""
+"""Many watchers on one hand-shake: killed, stopped and woken by dice, judged by their history."""
 
 import json
 import math
-import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
-from importlib import import_module
+from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from shared.handshake.layout import (
     JobFolder,
@@ -34,7 +20,7 @@ from shared.handshake.layout import (
 )
 from shared.handshake.lease import LeaseState, parse_lease
 from shared.handshake.manifest import parse_manifest
-from tests.support.daemon import LIMIT_SECONDS, PROJECT, Daemon, Nursery, clean_environment
+from tests.support.daemon import LIMIT_SECONDS, Daemon, Nursery, clean_environment
 from tests.support.gate import Gate
 from tests.support.lease_model import LeaseModel
 from tests.support.nursery import Birth
@@ -46,7 +32,6 @@ from tests.support.strict_s3.server import StrictS3
 BUCKET = "sky-hand-shake"
 LAYOUT = Layout(BUCKET)
 LEASE_SECONDS = 2.0
-_SKEW = "RACE_SKEW_HOURS"
 _AWAKE_MIN = 2
 _STEPS = """\
 #!/bin/sh
@@ -251,8 +236,9 @@ class Herd:
                 **clean_environment(),
                 **self.s3.environment(),
                 "HOME": str(root),
-                _SKEW: str(skew_hours),
             },
+            service="watcher",
+            skew_hours=skew_hours,
         )
 
     def _born(self, root: Path, skew_hours: float) -> Daemon:
@@ -336,58 +322,3 @@ def ledger_of(root: Path) -> list[str]:
     except FileNotFoundError:
         return []
     return text[: text.rfind("\n") + 1].split()
-
-
-@contextmanager
-def open_watcher_nursery() -> Iterator[Nursery]:
-    """Run a nursery of watchers for the length of a block."""
-    # Bound here, so that a daemon may be asked for while the nursery still imports.
-    with TemporaryDirectory(prefix="nursery-") as folder, socket.socket(socket.AF_UNIX) as listener:
-        address = f"{folder}/socket"
-        listener.bind(address)
-        listener.listen(64)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.racing", str(listener.fileno())],
-            cwd=PROJECT,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            pass_fds=[listener.fileno()],
-        )
-        try:
-            yield Nursery(address)
-        finally:
-            process.kill()
-            process.wait(LIMIT_SECONDS)
-
-
-def _serve(argv: Sequence[str]) -> None:
-    """Be the nursery."""
-    nursery: Any = import_module("tests.support.nursery")
-    cli = import_module("daemons.watcher.cli")
-    run_command = import_module("shared.cli").run_command
-    for name in ("daemons.watcher.opening", "shared.commands"):
-        import_module(name)
-
-    def run(_service: str, _main: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
-        _shift_clocks(timedelta(hours=float(os.environ.pop(_SKEW, "0"))))
-        return int(run_command("watcher", cli.main, argv))
-
-    nursery.run_command = run
-    nursery.main(argv)
-
-
-def _shift_clocks(by: timedelta) -> None:
-    """Set the wall clock of everything that takes part in the hand-shake."""
-
-    class Shifted(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Any:
-            return datetime.now(tz) + by
-
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("daemons.watcher", "shared.handshake")) and hasattr(module, "datetime"):
-            setattr(module, "datetime", Shifted)  # noqa: B010 - the name is another module's
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1:])

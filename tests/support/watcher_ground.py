@@ -2,14 +2,14 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.handshake.layout import JobFolder, Runout
 from shared.handshake.lease import Lease, parse_lease
-from tests.support.daemon import Daemon, Nursery, Outcome, clean_environment, run_command
+from tests.support.daemon import Daemon
 from tests.support.nursery import Birth
-from tests.support.strict_s3.server import StrictS3
+from tests.support.service_ground import ServiceGround
 from tests.support.watching import BUCKET, DAY, HEADER, LAYOUT
 
 STEPS = f"""\
@@ -37,14 +37,13 @@ def table(cid: str) -> bytes:
 
 
 @dataclass
-class WatcherGround:
+class WatcherGround(ServiceGround):
     """One test's machines, their state, and what was started there."""
 
-    folder: Path
-    s3: StrictS3
-    nursery: Nursery
+    service = "watcher"
+    bucket = BUCKET
+
     lease_seconds: float = 60.0
-    daemons: list[Daemon] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         (self.folder / "bad").mkdir(parents=True, exist_ok=True)
@@ -76,7 +75,6 @@ class WatcherGround:
 
     def birth(self, *argv: str, machine: str = "a", env: Mapping[str, str] | None = None) -> Birth:
         """Say how a watcher of this ground is started; later options win."""
-        known = {**clean_environment(), **self.s3.environment(), "BUCKET": BUCKET}
         steps = shlex.quote(str(self.steps))
         usual = [
             *("--root", str(self.root(machine)), "--state-directory", str(self._state(machine))),
@@ -85,8 +83,7 @@ class WatcherGround:
             *("--sidecar-command", f"sh {steps} sidecar {{chunk_root}} {{sidecar}}"),
             *("--closest-command", f"sh {steps} closest {{cid}} {{sidecar}} {{out_dir}}"),
         ]
-        whole = {**known, **(env or {})}
-        return Birth([*usual, *argv], {name: value for name, value in whole.items() if value})
+        return self.born([*usual, *argv], env)
 
     def start(
         self,
@@ -97,16 +94,7 @@ class WatcherGround:
         occurrence: int = 1,
     ) -> Daemon:
         """Start a watcher; with a step it kills itself there."""
-        birth = replace(
-            self.birth(*argv, machine=machine, env=env), step=step, occurrence=occurrence
-        )
-        daemon = Daemon(birth, self.nursery.start)
-        self.daemons.append(daemon)
-        return daemon
-
-    def command(self, *argv: str, env: Mapping[str, str] | None = None) -> Outcome:
-        """Run one of the commands that end by themselves."""
-        return run_command(self.birth(*argv, env=env), self.nursery.start)[0]
+        return self.begin(self.birth(*argv, machine=machine, env=env), step, occurrence)
 
     def recorded(self, machine: str = "a") -> list[str]:
         """Return the lines of a ledger."""
@@ -135,8 +123,3 @@ class WatcherGround:
 
     def _state(self, machine: str) -> Path:
         return self.folder / f"state-{machine}"
-
-    def close(self) -> None:
-        """Leave no process behind."""
-        for daemon in self.daemons:
-            daemon.kill()
