@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -88,9 +88,13 @@ class Ground:
         interval: float = 0.5,
         env: Mapping[str, str] | None = None,
         fresh: bool = False,
+        step: str = "",
     ) -> Daemon:
-        """Start a daemon, from the nursery or as an interpreter of its own."""
-        birth = self.birth(*argv, interval=interval, env=env)
+        """Start a daemon, from the nursery or as an interpreter of its own.
+
+        With a step it kills itself there, when it is from the nursery.
+        """
+        birth = replace(self.birth(*argv, interval=interval, env=env), step=step)
         daemon = Daemon(birth, start_fresh if fresh else self.nursery.start)
         self.daemons.append(daemon)
         return daemon

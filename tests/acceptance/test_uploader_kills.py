@@ -1,18 +1,16 @@
 import itertools
-import os
 import random
 import signal
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from tests.acceptance.ground import BUCKET, Ground
 from tests.support.daemon import Daemon
+from tests.support.ended_lives import End, play_two
 from tests.support.soak import repetitions
-from tests.support.strict_s3.faults import Do, Fault, Stage
-from tests.support.strict_s3.protocol import Call
+from tests.support.strict_s3.faults import Stage
 from tests.support.strict_s3.server import StrictS3
 
 KILLS = repetitions(200, 2000)
@@ -22,87 +20,45 @@ SMALL = ("HeadObject", "PutObject", "ListObjectsV2")
 LARGE = ("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
 
 
-class AtStep:
-    """The daemon kills itself at a step of a file's way."""
-
-    def __init__(self, step: str) -> None:
-        self.step = step
-
-    def __str__(self) -> str:
-        return self.step
-
-    def start(self, ground: Ground) -> Daemon:
-        """Start it."""
-        birth = replace(ground.birth("--multipart-from", "5", interval=60), step=self.step)
-        daemon = Daemon(birth, ground.nursery.start)
-        ground.daemons.append(daemon)
-        return daemon
-
-
-class AtRequest:
-    """The daemon is killed while S3 has a request of it in hand."""
-
-    def __init__(self, operation: str, stage: Stage) -> None:
-        self.operation = operation
-        self.stage = stage
-
-    def __str__(self) -> str:
-        return f"{self.operation} {self.stage.value}"
-
-    def start(self, ground: Ground) -> Daemon:
-        """Start it."""
-        started: list[Daemon] = []
-
-        def kill(_call: Call) -> None:
-            os.kill(started[0].pid, signal.SIGKILL)
-
-        ground.s3.faults.clear()
-        fault = Fault(Do(kill, self.stage), operation=self.operation, nth=1)
-        daemon = ground.start("--multipart-from", "5", interval=60)
-        started.append(daemon)
-        ground.s3.faults.add(fault)
-        return daemon
-
-
-DOOMS: tuple[AtStep | AtRequest, ...] = (
-    *(AtStep(step) for step in STEPS),
-    *(AtRequest(operation, stage) for operation in (*SMALL, *LARGE) for stage in Stage),
+ENDS = (
+    *map(End, STEPS),
+    *(End(operation, stage) for operation in (*SMALL, *LARGE) for stage in Stage),
 )
 
 
 @pytest.mark.timeout(3600)
 def test_whenever_it_is_killed_nothing_is_lost_and_nothing_sent_twice(ground: Ground) -> None:
     """The real client, the real watcher, real SIGKILLs; each next life finishes what is left."""
-    with StrictS3([BUCKET]) as s3, ThreadPoolExecutor(2) as pool:
-        # A life is mostly start-up: two at a time keep two cores busy.
+    with StrictS3([BUCKET]) as s3:
         other = Ground(ground.folder / "other", s3, ground.nursery)
         (other.root / BUCKET).mkdir(parents=True)
-        played = [pool.submit(play, place, seed) for seed, place in enumerate((ground, other))]
-        ends = played[0].result() + played[1].result()
+        places = (ground, other)
+        met = play_two(lambda seed: play(places[seed], seed))
 
-    assert ends.total() >= KILLS
-    assert len(ends) >= len(DOOMS)
-    assert ends["idle"] < ends.total() / 4, ends
+    assert met.total() >= KILLS
+    assert len(met) >= len(ENDS)
+    assert met["idle"] < met.total() / 4, met
 
 
 def play(ground: Ground, seed: int) -> "Counter[str]":
     """Live and die half of the times; returns how often each way."""
     chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     numbers = itertools.count()
-    ends: Counter[str] = Counter()
-    while ends.total() < KILLS / 2:
-        for doom in DOOMS:
-            lay_out(ground, next(numbers), chance, doom)
-            daemon = doom.start(ground)
-            # Whoever does not meet its doom is killed when it has done everything.
-            met = not outlived(daemon, ground)
+    start = partial(ground.start, "--multipart-from", "5", interval=60)
+    met: Counter[str] = Counter()
+    while met.total() < KILLS / 2:
+        for end in ENDS:
+            lay_out(ground, next(numbers), chance, end)
+            daemon = end.begin(ground.s3, lambda step: start(step=step))
+            # Whoever does not meet its end is killed when it has done everything.
+            is_met = not outlived(daemon, ground)
             daemon.kill()
-            ends[str(doom) if met else "idle"] += 1
+            met[str(end) if is_met else "idle"] += 1
         finish(ground)
-    return ends
+    return met
 
 
-def lay_out(ground: Ground, number: int, chance: random.Random, doom: AtStep | AtRequest) -> None:
+def lay_out(ground: Ground, number: int, chance: random.Random, end: End) -> None:
     """Add files of every way: new, there already, to be replaced, and in parts."""
     name = f"{number:04d}"
     ground.put(f"{name}-new.bin", chance.randbytes(40))
@@ -113,9 +69,9 @@ def lay_out(ground: Ground, number: int, chance: random.Random, doom: AtStep | A
     ground.produced[BUCKET][f"{name}-same.bin"].pop()
     ground.seed(f"{name}-other.bin", old)
     ground.put(f"{name}-other.bin", new)
-    if isinstance(doom, AtRequest) and doom.operation in LARGE:
+    if end.name in LARGE:
         ground.put(f"{name}-large.bin", chance.randbytes(LARGE_BYTES + number))
-    if isinstance(doom, AtRequest) and doom.operation == "ListObjectsV2":
+    if end.name == "ListObjectsV2":
         for inner in range(16):
             ground.put(f"{name}-many/{inner}.bin", chance.randbytes(20))
 

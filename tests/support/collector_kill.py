@@ -2,40 +2,23 @@
 
     python -m tests.support.collector_kill --kills 500 --seed 1
 
-The parent holds the in-memory S3 and never has a loop or a thread. Each life is a forked child that
-does one pass as the daemon does after its start; it ends itself by SIGKILL at a step of a runout's
-way, or is killed by the parent before or after a request was carried out. After some lives that end
-early one runs to its end. A JSON summary goes to stdout.
+Each life does one pass as the daemon does after its start. After some lives that end early one runs
+to its end.
 """
 
-import argparse
-import gc
-import importlib
-import json
-import os
 import random
-import shutil
-import signal
 import sys
-import tempfile
-import time
-import traceback
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from functools import partial
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import cast
-
-import anyio
-import structlog
-from anyio import to_thread
+from typing import Any
 
 from daemons.collector.central import sweep
 from daemons.collector.job import STEPS
 from shared.handshake.layout import Runout, closest_name
+from shared.s3.memory_buckets import MemoryBuckets
+from tests.support import kill
 from tests.support.collecting import (
     LATER,
     LAYOUT,
@@ -47,8 +30,7 @@ from tests.support.collecting import (
     ours,
     runout_files,
 )
-from tests.support.kill import Counts, Doom, Fatal
-from tests.support.piped_buckets import PipedBuckets, serve
+from tests.support.kill import Counts, Doom
 
 _REQUESTS = ("list", "get", "head", "tags", "set_tags")
 FAILPOINTS = (
@@ -57,30 +39,60 @@ FAILPOINTS = (
 )
 _VERBS = {"page": "list"}
 _LIVES_MAX = 12
-_FAULTS_MAX = 10
 CIDS = ("00001", "00002", "00003")
 
 
-class FatalRequests(Fatal):
+class Fatal(kill.Fatal):
     """The same under the names that the requests have in S3."""
 
-    def _end_at(self, failpoint: str) -> None:
-        moment, verb = failpoint.split()
-        super()._end_at(f"{moment} {_VERBS.get(verb, verb)}")
+    def name_of(self, request: Any) -> str:
+        """Return what failpoints call a request."""
+        verb = super().name_of(request)
+        return _VERBS.get(verb, verb)
 
 
-@dataclass
-class Round:
+class Round(kill.Round):
     """One round's folders and bucket, and what must be there in the end."""
 
-    prod: Prod
-    expected: dict[str, bytes] = field(default_factory=dict)
-    tagged: set[str] = field(default_factory=set)
-    """The keys that must have the tag in the end."""
-    seeded: int = 0
+    def __init__(self, base: Path, number: int, chance: random.Random) -> None:
+        super().__init__(base, number, chance)
+        self.prod = Prod(base)
+        self.expected: dict[str, bytes] = {}
+        self.tagged: set[str] = set()
+        """The keys that must have the tag in the end."""
+        self._lay_out()
+        self._seeded = len(self.buckets.history())
 
-    def lay_out(self, chance: random.Random) -> None:
+    @property
+    def buckets(self) -> MemoryBuckets:
+        """What the parent holds."""
+        return self.prod.buckets
+
+    def lives(self) -> Iterator[Doom | None]:
+        """End lives anywhere until one is not ended, and then live once more."""
+        failpoint = FAILPOINTS[self.number % len(FAILPOINTS)]
+        for _ in range(_LIVES_MAX):
+            yield Doom(failpoint, self.chance.choice([1, 1, 2, 3]))
+            if not self.was_killed:
+                break
+            failpoint = self.chance.choice(FAILPOINTS)
+        yield None
+
+    async def work(self, buckets: MemoryBuckets, counts: Counts) -> None:
+        """Do what the daemon does from its start to the end of a pass."""
+        kill.one_thread()
+        prod = Prod(self.base, buckets, step=counts.step, in_flight=2, tag_seconds=30.0)
+        if prod.central.is_dir():
+            sweep(prod.central)
+        await prod.collector().run_once()
+
+    def fatal(self, connection: Connection, pid: int, doom: Doom | None) -> kill.Fatal:
+        """Return the parent's end of the pipe."""
+        return Fatal(connection, pid, doom)
+
+    def _lay_out(self) -> None:
         """A result of a watcher, two of the scripts, and second results, equal and other."""
+        chance = self.chance
         for cid in CIDS:
             first, second = Runout(STAMP, cid), Runout(LATER, cid)
             files = contents(cid, chance.randrange(4))
@@ -97,9 +109,8 @@ class Round:
                 self.prod.lay(runout_files(second, contents(cid, 3, shift=1.0)))
             if cid == CIDS[2]:
                 self.prod.lay(runout_files(second, files))
-        self.seeded = len(self.prod.buckets.history())
 
-    def broken(self) -> list[str]:
+    def broken(self) -> Sequence[str]:
         """Say which promise does not hold at this very moment, whoever has just died."""
         merged = {n: b for n, b in self.prod.merged().items() if not n.startswith(".")}
         recorded = names(self.prod.recorded())
@@ -112,9 +123,9 @@ class Round:
             *(f"partial: {one}" for one in pulled if not one.read_bytes().endswith(b"\n")),
         ]
 
-    def unfinished(self) -> list[str]:
+    def unfinished(self) -> Sequence[str]:
         """Say what is missing, left or repeated once a life has run to its end."""
-        found = self.broken()
+        found = list(self.broken())
         if self.prod.merged() != self.expected:
             found.append(f"the central folder holds {sorted(self.prod.merged())}")
         if sorted(self.prod.recorded()) != list(CIDS):
@@ -125,129 +136,11 @@ class Round:
         tags = self.prod.tags()
         found += [f"{key} has no tag" for key in sorted(self.tagged - tags.keys())]
         found += [f"{key} has a tag" for key in tags if str(other) in key or "/leases/" in key]
-        if len(self.prod.buckets.history()) != self.seeded:
+        if len(self.buckets.history()) != self._seeded:
             found.append("the bucket was changed")
         left = [path.name for path in self.prod.inbox.rglob(".*")]
         return found + [f"left in the inbox: {name}" for name in left]
 
 
-def live(place: Round, doom: Doom | None) -> bool:
-    """Fork one life; says whether it was killed."""
-    here, there = Pipe()
-    pid = os.fork()
-    if pid == 0:
-        here.close()
-        _be_the_child(place, there, doom)
-    there.close()
-    try:
-        serve(place.prod.buckets, cast("Connection", FatalRequests(here, pid, Counts(doom))))
-    finally:
-        here.close()
-        _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return True
-    if status != 0:
-        raise RuntimeError(f"a life ended with the wait status {status}; see its traceback")
-    return False
-
-
-def _be_the_child(place: Round, connection: Connection, doom: Doom | None) -> None:
-    try:
-        worker = partial(_work, place, connection, doom)
-        anyio.run(worker, backend="asyncio", backend_options={"use_uvloop": True})
-    except BaseException:  # noqa: BLE001 - a forked child must not go on as the parent
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(1)
-
-
-async def _work(place: Round, connection: Connection, doom: Doom | None) -> None:
-    """Do what the daemon does from its start to the end of a pass."""
-    counts = Counts(doom)
-
-    def step(name: str) -> None:
-        if counts.meets(name):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    # Threads are what a short life spends its time on.
-    to_thread.current_default_thread_limiter().total_tokens = 1
-    buckets = PipedBuckets.over(connection)
-    prod = Prod(place.prod.root, buckets, step=step, in_flight=2, tag_seconds=30.0)
-    if prod.central.is_dir():
-        sweep(prod.central)
-    await prod.collector().run_once()
-    # Here and not after the loop is closed, which takes as long as all the rest.
-    os._exit(0)
-
-
-@dataclass(slots=True)
-class Summary:
-    """What all the rounds came to."""
-
-    rounds: int = 0
-    by_failpoint: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-
-
-def run_rounds(kills: int, seed: int, base: Path) -> Summary:
-    """Play rounds until so many lives were ended, or ten things went wrong."""
-    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    summary = Summary()
-    while summary.by_failpoint.total() < kills and len(summary.faults) < _FAULTS_MAX:
-        place = Round(Prod(base / str(summary.rounds)))
-        place.lay_out(chance)
-        _play(place, chance, summary)
-        summary.rounds += 1
-        shutil.rmtree(place.prod.root)
-    return summary
-
-
-def _play(place: Round, chance: random.Random, summary: Summary) -> None:
-    """Live until a life is not ended early."""
-    failpoint = FAILPOINTS[summary.rounds % len(FAILPOINTS)]
-    ended: list[Doom] = []
-    for _ in range(_LIVES_MAX):
-        doom = Doom(failpoint, chance.choice([1, 1, 2, 3]))
-        if not live(place, doom):
-            break
-        ended.append(doom)
-        summary.by_failpoint[failpoint] += 1
-        summary.faults += [f"{summary.rounds} {ended}: {one}" for one in place.broken()]
-        failpoint = chance.choice(FAILPOINTS)
-    if live(place, None):
-        raise RuntimeError("a life without a doom was killed")
-    summary.faults += [f"{summary.rounds} {ended}: {one}" for one in place.unfinished()]
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run and print the summary; 1 when anything was lost, repeated or left."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args(argv)
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    # Loaded before the first fork, or every child would load them again.
-    importlib.import_module("anyio._backends._asyncio")
-    importlib.import_module("uvloop")
-    gc.freeze()
-    began = time.monotonic()
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as base:
-        summary = run_rounds(chosen.kills, chosen.seed, Path(base))
-    kills = summary.by_failpoint.total()
-    seconds = time.monotonic() - began
-    report = {
-        "kills": kills,
-        "rounds": summary.rounds,
-        "by_failpoint": dict(sorted(summary.by_failpoint.items())),
-        "faults": summary.faults,
-        "seconds": round(seconds, 1),
-        "milliseconds_per_kill": round(seconds * 1000 / max(1, kills), 2),
-    }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    return 1 if summary.faults else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(kill.main(Round, __doc__ or "", sys.argv[1:]))

@@ -2,37 +2,16 @@
 
     python -m tests.support.watcher_kill --kills 500 --seed 1
 
-The parent holds the in-memory S3 and never has a loop or a thread. Each life is a forked child that
-does some passes as the daemon does after its start, its clock moved on between them; it ends itself
-by SIGKILL at a step of a CID's way, or is killed by the parent before or after a request was
-carried out. After some lives that end early, one on each machine runs to its end. A JSON summary
-goes to stdout.
+Each life does some passes as the daemon does after its start, its clock moved on between them.
+After some lives that end early, one on each machine runs to its end.
 """
 
-import argparse
-import gc
-import importlib
-import json
-import os
 import random
-import shutil
-import signal
 import sys
-import tempfile
-import time
-import traceback
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing import Pipe
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, cast
-
-import anyio
-import structlog
-from anyio import to_thread
+from typing import Any
 
 from daemons.watcher.publish import producer
 from shared.handshake.layout import Runout
@@ -40,8 +19,8 @@ from shared.handshake.lease import LeaseState
 from shared.handshake.manifest import parse_manifest
 from shared.s3.memory_buckets import MemoryBuckets
 from shared.s3.uri import S3Uri
+from tests.support import kill
 from tests.support.kill import Counts, Doom
-from tests.support.piped_buckets import PipedBuckets, serve
 from tests.support.watching import BUCKET, LAYOUT, Ec2, FakeSteps, result, went_wrong
 
 STEPS = (
@@ -79,65 +58,91 @@ POISON = "00002"
 ATTEMPTS = 2
 _VERBS = {"page": "list"}
 _LIVES = 15
-_FAULTS_MAX = 10
 _LEASE_SECONDS = 1000.0
 _PASSES = 2
 _PASSES_LAST = 4
 
 
-class FatalRequests:
-    """The parent's end of the pipe, which may end the child's life at a request."""
+class Fatal(kill.Fatal):
+    """The same by the part of the hand-shake that a request is about."""
 
-    def __init__(self, connection: Connection, pid: int, counts: Counts) -> None:
-        self._connection = connection
-        self._pid = pid
-        self._counts = counts
-        self._request = ""
-
-    def recv(self) -> Any:
-        """Receive a request; killed here, it is never carried out."""
-        request = self._connection.recv()
+    def name_of(self, request: Any) -> str:
+        """Return what failpoints call a request."""
         verb, arguments, _ = request
         place = arguments[0].key.removeprefix(f"{LAYOUT.prefix}/").partition("/")[0]
-        self._request = f"{_VERBS.get(verb, verb)} {place}"
-        self._end_at("asked")
-        return request
-
-    def send(self, reply: Any) -> None:
-        """Send the answer; killed here, the child never learns of the effect."""
-        self._end_at("done")
-        self._connection.send(reply)
-
-    def _end_at(self, moment: str) -> None:
-        if self._counts.meets(f"{moment} {self._request}"):
-            os.kill(self._pid, signal.SIGKILL)
-            raise ConnectionResetError
+        return f"{_VERBS.get(verb, verb)} {place}"
 
 
-@dataclass
-class Round:
+class Round(kill.Round):
     """One round's two machines and their bucket."""
 
-    base: Path
-    buckets: MemoryBuckets = field(default_factory=partial(MemoryBuckets, BUCKET))
-    machines: Mapping[str, Ec2] = field(init=False)
-    good: list[str] = field(init=False)
-    committed: dict[str, Runout] = field(default_factory=dict)
-    lives: int = 0
-
-    def __post_init__(self) -> None:
-        self.machines = {
-            name: Ec2(self.base / name, self.buckets, instance=name * 32) for name in "ab"
-        }
+    def __init__(self, base: Path, number: int, chance: random.Random) -> None:
+        super().__init__(base, number, chance)
+        self._buckets = MemoryBuckets(BUCKET)
+        self.machines = {name: Ec2(base / name, self._buckets, instance=name * 32) for name in "ab"}
+        self.machine = ""
+        """Where the next life is lived."""
         self.good: list[str] = []
+        self.committed: dict[str, Runout] = {}
+        self._lives = 0
+        self._passes = _PASSES
         self.machines["a"].send(POISON)
 
-    def send(self) -> None:
+    @property
+    def buckets(self) -> MemoryBuckets:
+        """What the parent holds."""
+        return self._buckets
+
+    def lives(self) -> Iterator[Doom | None]:
+        """Live some lives, nearly all of which are ended; then each machine runs to its end."""
+        for number in range(_LIVES):
+            self._send()
+            failpoint = FAILPOINTS[(self.number * _LIVES + number) % len(FAILPOINTS)]
+            doom = Doom(failpoint, self.chance.choice([1, 1, 1, 2]))
+            yield self._on(self.chance.choice("ab"), doom)
+        self._passes = _PASSES_LAST
+        for machine in "ab":
+            yield self._on(machine, None)
+
+    def _on(self, machine: str, doom: Doom | None) -> Doom | None:
+        self.machine = machine
+        self._lives += 1
+        return doom
+
+    async def work(self, buckets: MemoryBuckets, counts: Counts) -> None:
+        """Do what the daemon does: some passes, between which every lease could have ended."""
+        kill.no_threads()
+        now = 0.0
+        ec2 = Ec2(
+            self.machines[self.machine].root,
+            buckets,
+            steps=FakeSteps({POISON: lambda step, _place: went_wrong(step)}),
+            step=counts.step,
+            instance=self.machine * 32,
+            process=f"process-{self._lives}",
+            lease_seconds=_LEASE_SECONDS,
+            attempts=ATTEMPTS,
+            clock=lambda: now,
+        )
+        watcher = ec2.watcher()
+        for _ in range(self._passes):
+            await watcher.run_once()
+            now += 2 * _LEASE_SECONDS
+
+    def fatal(self, connection: Connection, pid: int, doom: Doom | None) -> kill.Fatal:
+        """Return the parent's end of the pipe."""
+        return Fatal(connection, pid, doom)
+
+    def story_of(self, doom: Doom) -> str:
+        """Say how a life ended, and where."""
+        return f"{self.machine} {super().story_of(doom)}"
+
+    def _send(self) -> None:
         """Send one more job that will go well."""
         self.good.append(f"{len(self.good) * 2 + 1:05d}")
         self.machines["a"].send(self.good[-1])
 
-    def broken(self) -> list[str]:
+    def broken(self) -> Sequence[str]:
         """Say which promise does not hold at this very moment, whoever has just died."""
         found: list[str] = []
         for key in self.machines["a"].keys("from-ec2/"):
@@ -173,9 +178,9 @@ class Round:
         ]
         return [f"{cid} is committed without {name}" for name in missing]
 
-    def unfinished(self) -> list[str]:
+    def unfinished(self) -> Sequence[str]:
         """Say what is missing, left or repeated once each machine has run to its end."""
-        found = self.broken()
+        found = list(self.broken())
         machine = self.machines["a"]
         manifests = [key for key in machine.keys("from-ec2/") if key.endswith("/manifest.json")]
         runouts = sorted(key.partition("-CID-")[2][:5] for key in manifests)
@@ -196,142 +201,5 @@ class Round:
         return found
 
 
-def live(place: Round, machine: str, doom: Doom | None) -> bool:
-    """Fork one life; says whether it was killed."""
-    place.lives += 1
-    here, there = Pipe()
-    pid = os.fork()
-    if pid == 0:
-        here.close()
-        _be_the_child(place, machine, there, doom)
-    there.close()
-    try:
-        serve(place.buckets, cast("Connection", FatalRequests(here, pid, Counts(doom))))
-    finally:
-        here.close()
-        _, status = os.waitpid(pid, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return True
-    if status != 0:
-        raise RuntimeError(f"a life ended with the wait status {status}; see its traceback")
-    return False
-
-
-def _be_the_child(place: Round, machine: str, connection: Connection, doom: Doom | None) -> None:
-    try:
-        worker = partial(_work, place, machine, connection, doom)
-        anyio.run(worker, backend="asyncio", backend_options={"use_uvloop": True})
-    except BaseException:  # noqa: BLE001 - a forked child must not go on as the parent
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(1)
-
-
-async def _work(place: Round, machine: str, connection: Connection, doom: Doom | None) -> None:
-    """Do what the daemon does: some passes, between which every lease could have ended."""
-    counts = Counts(doom)
-
-    def step(name: str) -> None:
-        if counts.meets(name):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    # Threads are what a short life spends its time on; killed in one or not is all the same.
-    to_thread.run_sync = _at_once  # type: ignore[assignment]
-    now = 0.0
-    ec2 = Ec2(
-        place.machines[machine].root,
-        PipedBuckets.over(connection),
-        steps=FakeSteps({POISON: lambda step, _place: went_wrong(step)}),
-        step=step,
-        instance=machine * 32,
-        process=f"process-{place.lives}",
-        lease_seconds=_LEASE_SECONDS,
-        attempts=ATTEMPTS,
-        clock=lambda: now,
-    )
-    watcher = ec2.watcher()
-    for _ in range(_PASSES if doom else _PASSES_LAST):
-        await watcher.run_once()
-        now += 2 * _LEASE_SECONDS
-    # Here and not after the loop is closed, which takes as long as all the rest.
-    os._exit(0)
-
-
-async def _at_once(call: Callable[..., Any], *arguments: Any, **_options: Any) -> Any:
-    """Do in the loop what would be done in a thread."""
-    return call(*arguments)
-
-
-@dataclass(slots=True)
-class Summary:
-    """What all the rounds came to."""
-
-    rounds: int = 0
-    by_failpoint: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-
-
-def run_rounds(kills: int, seed: int, base: Path) -> Summary:
-    """Play rounds until so many lives were ended, or ten things went wrong."""
-    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-    summary = Summary()
-    while summary.by_failpoint.total() < kills and len(summary.faults) < _FAULTS_MAX:
-        place = Round(base / str(summary.rounds))
-        _play(place, chance, summary)
-        summary.rounds += 1
-        shutil.rmtree(place.base)
-    return summary
-
-
-def _play(place: Round, chance: random.Random, summary: Summary) -> None:
-    """Live some lives, nearly all of which are ended; then each machine runs to its end."""
-    ended: list[str] = []
-    for number in range(_LIVES):
-        place.send()
-        failpoint = FAILPOINTS[(summary.rounds * _LIVES + number) % len(FAILPOINTS)]
-        doom = Doom(failpoint, chance.choice([1, 1, 1, 2]))
-        machine = chance.choice("ab")
-        if not live(place, machine, doom):
-            continue
-        ended.append(f"{machine} {doom.failpoint} {doom.occurrence}")
-        summary.by_failpoint[failpoint] += 1
-        summary.faults += [f"{summary.rounds} {ended}: {one}" for one in place.broken()]
-    for machine in "ab":
-        if live(place, machine, None):
-            raise RuntimeError("a life without a doom was killed")
-    summary.faults += [f"{summary.rounds} {ended}: {one}" for one in place.unfinished()]
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run and print the summary; 1 when anything was lost, repeated or left."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args(argv)
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    # Loaded before the first fork, or every child would load them again.
-    importlib.import_module("anyio._backends._asyncio")
-    importlib.import_module("uvloop")
-    producer()
-    gc.freeze()
-    began = time.monotonic()
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as base:
-        summary = run_rounds(chosen.kills, chosen.seed, Path(base))
-    kills = summary.by_failpoint.total()
-    seconds = time.monotonic() - began
-    report = {
-        "kills": kills,
-        "rounds": summary.rounds,
-        "by_failpoint": dict(sorted(summary.by_failpoint.items())),
-        "faults": summary.faults,
-        "seconds": round(seconds, 1),
-        "milliseconds_per_kill": round(seconds * 1000 / max(1, kills), 2),
-    }
-    sys.stdout.write(json.dumps(report, indent=1) + "\n")
-    return 1 if summary.faults else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(kill.main(Round, __doc__ or "", sys.argv[1:], producer))
