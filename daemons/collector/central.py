@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path
@@ -19,15 +20,14 @@ from awscrt import checksums
 
 from daemons.collector.plan import Wanted
 from daemons.collector.tables import (
-    QUALITY_BYTES_MAX,
-    NotATable,
-    count_rows,
+    can_be_told_apart,
     describe_difference,
+    differing_rows,
     digest_table,
-    parse_quality,
 )
 from shared.errors import ExitStatus, TransientError
 from shared.files import TEMPORARY_SUFFIX, contained, make_folders, open_durably
+from shared.handshake.tables import QUALITY_BYTES_MAX, NotATable, count_rows, parse_quality
 from shared.s3.wire import encode_crc
 
 _PIECE_BYTES = 1024 * 1024
@@ -171,7 +171,13 @@ def compare_tables(ours: Path, central: Path, key: bytes, alive: Callable[[], No
                 found.append(digest_table(stream, key, alive))
         except NotATable as error:
             return f"its bytes are others, and {whose} is no table: {error}"
-    return describe_difference(*found)
+    difference = describe_difference(*found)
+    if not difference or not can_be_told_apart(*found):
+        return difference
+    with _open(ours) as one, _open(central) as other, suppress(NotATable):
+        rows = differing_rows(one, other, key, alive)
+        return f"{difference}; see row_id {', '.join(map(repr, rows))}"
+    return difference
 
 
 def same_quality(ours: Path, central: Path) -> bool:

@@ -26,7 +26,6 @@ from daemons.collector.central import (
     table_fault,
 )
 from daemons.collector.plan import (
-    GENERATION,
     UNASKED,
     AskLease,
     AskManifest,
@@ -52,7 +51,7 @@ from shared.handshake.layout import (
 )
 from shared.handshake.lease import Lease
 from shared.handshake.listing import Result
-from shared.handshake.manifest import Manifest, parse_manifest
+from shared.handshake.manifest import GENERATION, Manifest, parse_manifest
 from shared.handshake.transfer import fetch_file, read_small
 from shared.ledger import Ledger
 from shared.s3.errors import (

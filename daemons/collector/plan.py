@@ -16,8 +16,6 @@ from shared.handshake.manifest import Manifest
 
 QUIET_SECONDS = 60.0
 """How far apart the two listings must be that show a table without its qc.txt unchanged."""
-GENERATION = "towpath-generation"
-"""The metadata of our own objects: a runout of ours is not taken for one of the scripts."""
 
 NEWEST_KEPT = 2000
 """Names at the end of a listing that are remembered, to begin the next one there."""

@@ -7,30 +7,27 @@ These calls block: use them through `anyio.to_thread`.
 | found in the folder                                          | then                            |
 |--------------------------------------------------------------|---------------------------------|
 | no table, no qc.txt, or either is no plain file              | BadOutput                       |
-| a table without header, with ragged rows, not UTF-8, endless | BadOutput                       |
+| a table without `row_id`, ragged, not UTF-8, or endless        | BadOutput                       |
 | qc.txt says nothing of rows, or another number than there are| BadOutput                       |
 | other plain files with plain names                           | pushed too                      |
 | anything else                                                | left, and named in the log      |
 """
 
-import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
+from shared.handshake import tables
 from shared.handshake.layout import closest_name, quality_name
 from shared.handshake.manifest import FILES_MAX, ResultFile
+from shared.handshake.tables import QUALITY_BYTES_MAX, NotATable, parse_quality
 from shared.s3.pinned import PinBroken, checksum_of, pinned
 from shared.s3.store import PinnedFile
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
-_ROWS = re.compile(r"[ \t]*rows[ \t]*=[ \t]*([0-9]{1,18})[ \t]*")
-_LINE_CHARACTERS_MAX = 64 * 1024
-_QUALITY_BYTES_MAX = 64 * 1024
 
 
 class BadOutput(Exception):
@@ -110,38 +107,18 @@ def _open(path: Path, limit: int, stack: ExitStack) -> PinnedFile:
 
 def count_rows(file: PinnedFile, name: str) -> int:
     """Return how many rows a table has below its header; BadOutput when it is none."""
-    with os.fdopen(os.dup(file.descriptor), encoding="utf-8", newline="") as stream:
+    with os.fdopen(os.dup(file.descriptor), "rb") as stream:
         stream.seek(0)
-        rows = csv.reader(_lines(stream), strict=True)
         try:
-            header = next(rows, None)
-            if not header:
-                raise BadOutput(f"{name!r} has no header")
-            number = 0
-            for row in rows:
-                number += bool(row)
-                if row and len(row) != len(header):
-                    wrong = f"row {number} has {len(row)} of {len(header)} cells"
-                    raise BadOutput(f"{name!r}: {wrong}")
-        except (csv.Error, ValueError) as error:
+            return tables.count_rows(stream)
+        except NotATable as error:
             raise BadOutput(f"{name!r} is no table: {error}") from None
-    return number
-
-
-def _lines(stream: TextIO) -> Iterator[str]:
-    """Yield lines, of bounded length."""
-    while line := stream.readline(_LINE_CHARACTERS_MAX):
-        if len(line) == _LINE_CHARACTERS_MAX:
-            raise ValueError(f"a line has more than {_LINE_CHARACTERS_MAX} characters")
-        yield line
 
 
 def read_rows(file: PinnedFile, name: str) -> int:
     """Return how many rows a qc.txt speaks of; BadOutput when it does not say."""
-    if file.identity.size > _QUALITY_BYTES_MAX:
-        raise BadOutput(f"{name!r} has {file.identity.size} bytes; it is a line or two")
-    text = os.pread(file.descriptor, _QUALITY_BYTES_MAX, 0).decode("utf-8", "replace")
-    found = [match[1] for line in text.splitlines() if (match := _ROWS.fullmatch(line))]
-    if len(found) != 1:
-        raise BadOutput(f"{name!r} says {len(found)} times how many rows there are; once is right")
-    return int(found[0])
+    text = os.pread(file.descriptor, QUALITY_BYTES_MAX + 1, 0)
+    try:
+        return parse_quality(text).rows
+    except ValueError as error:
+        raise BadOutput(f"{name!r}: {error}") from None

@@ -18,7 +18,7 @@ from shared.handshake.claims import Claim
 from shared.handshake.fields import RECORD_BYTES_MAX
 from shared.handshake.layout import JobFolder, Layout, Runout, runout_at
 from shared.handshake.listing import Job, Result, list_results
-from shared.handshake.manifest import Manifest, parse_manifest
+from shared.handshake.manifest import GENERATION, OWNER, Manifest, parse_manifest
 from shared.handshake.transfer import fetch_file, read_small
 from shared.s3.errors import (
     ChecksumMismatch,
@@ -32,10 +32,6 @@ from shared.s3.pinned import crc64nvme
 from shared.s3.store import ABSENT, ObjectStore, PutOptions, require_evidence
 from shared.s3.uri import S3Uri
 from shared.s3.wire import encode_crc
-
-GENERATION = "towpath-generation"
-OWNER = "towpath-owner"
-"""Metadata of our own objects: no runout of ours is taken for one of the scripts."""
 
 _NAMES_TRIED = 120
 _DAYS_BEFORE = 2

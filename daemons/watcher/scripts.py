@@ -9,10 +9,10 @@ from functools import partial
 from anyio import to_thread
 
 from daemons.watcher.outputs import BadOutput, count_rows, read_rows
-from daemons.watcher.publish import GENERATION
 from daemons.watcher.workspace import JobPlace, Workspace
 from shared.handshake.layout import Layout, closest_name, quality_name
 from shared.handshake.listing import Result
+from shared.handshake.manifest import GENERATION
 from shared.handshake.transfer import fetch_file
 from shared.s3.errors import ChecksumMismatch, NotFound, TooLarge
 from shared.s3.pinned import PinBroken, pinned

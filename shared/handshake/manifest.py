@@ -29,6 +29,9 @@ from shared.handshake.layout import CID, JobFolder, closest_name, parse_job_fold
 SCHEMA = 1
 FILES_MAX = 100
 """A result has two files; whatever has a hundred times as many is not one."""
+GENERATION = "towpath-generation"
+OWNER = "towpath-owner"
+"""Metadata of our own objects: no runout of ours is taken for one of the scripts."""
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _CRC = re.compile(r"[A-Za-z0-9+/]{11}=")

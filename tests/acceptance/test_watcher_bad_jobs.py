@@ -30,7 +30,7 @@ def report(ground: WatcherGround, cid: str) -> FailureReport:
 
 WRONG_COUNT = f"""\
 test "$1" = closest || {{ cat "$2"/* > "$3"; exit; }}
-printf 'a,b\\n1,2\\n' > "$4/{closest_name("CID")}"
+printf 'row_id,b\\n1,2\\n' > "$4/{closest_name("CID")}"
 printf 'rows=2\\n' > "$4/{quality_name("CID")}"
 exit
 """

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from daemons.collector.central import Folders
 from daemons.collector.job import JobRules, RunoutJobs
-from daemons.collector.plan import GENERATION
 from daemons.collector.report import PassCounts
 from daemons.collector.service import Collector, Limits
 from daemons.collector.tagging import Tagger
@@ -22,7 +21,7 @@ from shared.handshake.layout import (
     quality_name,
 )
 from shared.handshake.lease import Owner
-from shared.handshake.manifest import Manifest, ResultFile
+from shared.handshake.manifest import GENERATION, Manifest, ResultFile
 from shared.ledger import Ledger
 from shared.s3.memory import Faults, MemoryStore
 from shared.s3.memory_buckets import MemoryBuckets

@@ -151,7 +151,9 @@ async def test_a_second_result_with_other_rows_is_kept_reported_and_not_merged(
 
     assert [count.conflicts for count in counts] == [1, 1, 1]
     assert [count.failed for count in counts] == [1, 0, 0]
-    assert said(logs, "runout_in_conflict") == ["both have 3 rows, and not the same ones"]
+    assert said(logs, "runout_in_conflict") == [
+        "both have 3 rows, and not the same ones; see row_id '000010000', '000010001', '000010002'"
+    ]
     assert prod.merged() == dict(contents(ONE))
     assert prod.pulled(SECOND) == names([ONE])
     assert prod.recorded() == [ONE]

@@ -8,16 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemons.collector.tables import (
-    LINE_BYTES_MAX,
-    RECORD_BYTES_MAX,
-    NotATable,
     TableDigest,
     canonical,
-    count_rows,
     describe_difference,
+    differing_rows,
     digest_table,
-    parse_quality,
 )
+from shared.handshake.tables import LINE_BYTES_MAX, RECORD_BYTES_MAX, NotATable, count_rows
 from tests.support.collecting import table
 
 KEY = b"k" * 32
@@ -185,26 +182,20 @@ def test_memory_does_not_grow_with_the_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "rows"),
+    ("ours", "central", "named"),
     [
-        (b"rows=3\ncolumns=a,b\n", 3),
-        (b"rows = 0\r\n", 0),
-        (b"columns=a\nrows=12", 12),
-        (b"note\nrows=1\n", 1),
-        (b"rows=1\nrows=1\n", 1),
+        ("row_id,ra\na,1\nb,2\nc,3\n", "row_id,ra\nc,3\nb,2.5\na,1.0\n", ("b",)),
+        ("row_id,ra\na,1\n", "row_id,ra\na,1\nb,2\n", ("b",)),
+        ("row_id,ra\na,1\na,1\n", "row_id,ra\na,1\nb,1\n", ("a", "b")),
+        ("ra,row_id\n1,a\n1,b\n1,c\n1,d\n", "ra,row_id\n", ("a", "b", "c")),
+        (f"row_id\n{'x' * 90}\n", "row_id\n", ("x" * 40,)),
+        ("row_id,ra\na,1\n", "row_id,ra\na,1\n", ()),
     ],
 )
-def test_a_quality_text_says_its_rows(body: bytes, rows: int) -> None:
-    """As both sides have written it."""
-    assert parse_quality(body).rows == rows
+def test_the_first_rows_that_differ_are_named(
+    ours: str, central: str, named: tuple[str, ...]
+) -> None:
+    """Somebody must decide between two results, and begins with a position."""
+    found = differing_rows(io.BytesIO(ours.encode()), io.BytesIO(central.encode()), KEY)
 
-
-@pytest.mark.parametrize(
-    "body",
-    [b"", b"columns=a", b"rows=-1", b"rows=1.5", b"rows=1\nrows=2\n", b"rows=" + b"9" * 99,
-     b"rows=\xd9\xa1", b"x" * 70_000],
-)  # fmt: skip
-def test_a_quality_text_without_rows_is_refused(body: bytes) -> None:
-    """It is the word for whether a table is whole."""
-    with pytest.raises(ValueError, match=r"rows|bytes|twice"):
-        parse_quality(body)
+    assert found == named
