@@ -43,25 +43,47 @@ def open_durably(target: Path, *, mode: int = 0o644, replace: bool) -> Iterator[
 
     Without `replace` FileExistsError is raised at the end where something has the name by then.
     """
-    temporary = target.with_name(
-        f".{_shortened(target.name)}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
-    )
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    draft = Draft(target)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fchmod(stream.fileno(), mode)
-            _sync(stream.fileno())
-        if replace:
-            temporary.replace(target)
-        else:
-            _place(temporary, target)
+        yield draft.stream
+        draft.keep(mode=mode, replace=replace)
     except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
+        draft.discard()
         raise
-    fsync_directory(target.parent)
+
+
+class Draft:
+    """A file that has no name yet, for those who cannot write it within one block of one thread.
+
+    It is kept or discarded; what a crash leaves has a temporary name.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._temporary = target.with_name(
+            f".{_shortened(target.name)}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+        )
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        self.stream: BinaryIO = os.fdopen(os.open(self._temporary, flags, 0o600), "wb")
+
+    def keep(self, *, mode: int = 0o644, replace: bool) -> None:
+        """Make the content durable and give it its name, as `open_durably` does."""
+        with self.stream:
+            self.stream.flush()
+            os.fchmod(self.stream.fileno(), mode)
+            _sync(self.stream.fileno())
+        if replace:
+            self._temporary.replace(self._target)
+        else:
+            _place(self._temporary, self._target)
+        fsync_directory(self._target.parent)
+
+    def discard(self) -> None:
+        """Leave nothing of it, whatever state it is in."""
+        with suppress(OSError):
+            self.stream.close()
+        with suppress(OSError):
+            self._temporary.unlink()
 
 
 def make_folders(folder: Path) -> None:

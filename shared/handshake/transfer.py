@@ -11,16 +11,13 @@ Rule: a file appears under its name when all of its bytes are on disk and right,
 
 import hashlib
 import os
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from anyio import to_thread
 from awscrt import checksums
 
-from shared.files import TEMPORARY_SUFFIX, fsync_directory
+from shared.files import Draft
 from shared.s3.errors import ChecksumMismatch, SourceChanged, TooLarge
 from shared.s3.pinned import PinBroken, open_pinned
 from shared.s3.store import ALWAYS, NO_OPTIONS, ObjectInfo, ObjectStore, PutOptions, Stored, When
@@ -67,27 +64,23 @@ async def fetch_file(
         shared.s3.errors: as `ObjectStore.get` does.
         OSError: the disk is full or broken.
     """
-    # At most 40 characters of a name from outside: four bytes each still fit into a file's name.
-    temporary = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
-    stream = await to_thread.run_sync(_create, temporary)
+    draft = await to_thread.run_sync(Draft, target)
     try:
-        with stream:
-            async with store.get(uri) as download:
-                info = download.info
-                _check_size(info, limit)
-                tally = _Tally(info, crc64nvme)
-                # Written when the next one is there, or with the end: a small file is one call.
-                piece = b""
-                async for following in download:
-                    tally.add(following)
-                    if piece:
-                        await to_thread.run_sync(stream.write, piece)
-                    piece = following
-            tally.check()
-            await to_thread.run_sync(_finish, stream, piece, temporary, target)
+        async with store.get(uri) as download:
+            info = download.info
+            _check_size(info, limit)
+            tally = _Tally(info, crc64nvme)
+            # Written when the next one is there, or with the end: a small file is one call.
+            piece = b""
+            async for following in download:
+                tally.add(following)
+                if piece:
+                    await to_thread.run_sync(draft.stream.write, piece)
+                piece = following
+        tally.check()
+        await to_thread.run_sync(_finish, draft, piece)
     except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
+        draft.discard()
         raise
     return Fetched(target, info, tally.crc64nvme)
 
@@ -157,14 +150,6 @@ def _check_size(info: ObjectInfo, limit: int) -> None:
         raise TooLarge(info.uri, note=f"it has {info.size} bytes; allowed are {limit}")
 
 
-def _create(path: Path) -> BinaryIO:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-    return os.fdopen(descriptor, "wb")
-
-
-def _finish(stream: BinaryIO, rest: bytes, temporary: Path, target: Path) -> None:
-    stream.write(rest)
-    stream.flush()
-    os.fsync(stream.fileno())
-    temporary.replace(target)
-    fsync_directory(target.parent)
+def _finish(draft: Draft, rest: bytes) -> None:
+    draft.stream.write(rest)
+    draft.keep(replace=True)
