@@ -63,12 +63,13 @@ def engine_options(settings: DaemonSettings) -> EngineOptions:
 async def open_engine(
     options: EngineOptions,
     *,
-    journal: UploadJournal | None = None,
+    journal: UploadJournal | None,
     progress: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Engine]:
     """Find out who we are and open S3; CredentialsMissing on a laptop without any.
 
-    Without a journal, nobody can sweep the multipart uploads that a crash leaves open.
+    Without a journal, nobody can sweep the multipart uploads that a crash leaves open; None is for
+    those who send no large files, or have no disk that outlives them.
     """
     async with open_imds() as imds:
         place = await find_place(imds)

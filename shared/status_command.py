@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
             endpoint_url=settings.endpoint_url,
             in_flight=settings.requests_in_flight,
         )
-        async with open_engine(options) as engine:
+        async with open_engine(options, journal=None) as engine:
             if asked.watch is None:
                 return await _show_once(engine.store, settings, asked)
             await _watch(engine.store, settings, asked)

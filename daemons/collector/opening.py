@@ -53,7 +53,10 @@ async def open_daemon(
         locks.enter_context(hold_lock(state_folder, notes=state_folder))
         locks.enter_context(ledger.held())
         await to_thread.run_sync(_sweep, settings.central_folder)
-        async with open_engine(engine_options(settings), progress=control.progress) as engine:
+        # All that it sends is small.
+        async with open_engine(
+            engine_options(settings), journal=None, progress=control.progress
+        ) as engine:
             yield make_collector(settings, engine.store, ledger, state_folder, control)
 
 

@@ -22,7 +22,7 @@ from shared.s3.store import ObjectStore
 async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
     """Print a line for each runout that a pass would look at: what it would do, and why."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         jobs = make_jobs(settings, engine.store, ledger)
         seen: Counter[str] = Counter()
         lines = 0
@@ -64,7 +64,7 @@ async def run_checks(settings: Settings, _state_folder: Path) -> ExitStatus:
         verdict, fits = await to_thread.run_sync(_check_folder, folder, ledger)
         sys.stdout.write(f"{name}\t{verdict}\t{folder}\n")
         status = status if fits else ExitStatus.USAGE
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
         sys.stdout.write(f"credentials\tok\t{who}\n")
         verdict, fits = await _check_bucket(settings, engine.store)

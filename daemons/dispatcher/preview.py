@@ -43,7 +43,7 @@ async def show_plan(settings: Settings, state_folder: Path) -> ExitStatus:
     known: dict[str, KnownJob] = {}
     # Only who has something to send needs S3, or credentials.
     if any(isinstance(plans.decide(cid, known), Send) for cid in chunks):
-        async with open_engine(engine_options(settings)) as engine:
+        async with open_engine(engine_options(settings), journal=None) as engine:
             known = await list_known(engine.store, settings.layout, sent)
     for cid in sorted(chunks):
         match plans.decide(cid, known):
@@ -117,7 +117,7 @@ async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
     for name, verdict, fits in await to_thread.run_sync(_check_disk, settings, state_folder):
         sys.stdout.write(f"{name}\t{verdict}\n")
         status = status if fits else ExitStatus.USAGE
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
         sys.stdout.write(f"credentials\tok\t{who}\n")
         verdict, fits = await _check_bucket(settings, engine.store)

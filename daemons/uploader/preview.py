@@ -35,7 +35,7 @@ from shared.s3.uri import S3Uri
 async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
     """Print a line for each file below the root: what a pass would do with it, and why."""
     async with (
-        open_engine(engine_options(settings)) as engine,
+        open_engine(engine_options(settings), journal=None) as engine,
         aclosing(_plan_lines(settings, engine.store)) as lines,
     ):
         async for line in lines:
@@ -115,7 +115,7 @@ def _checksum(root: Path, file: LocalFile, kind: str) -> str:
 
 async def run_checks(settings: Settings, _state_folder: Path) -> ExitStatus:
     """Print whether settings, credentials and each folder's bucket are in order."""
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
         sys.stdout.write(f"settings\tok\ncredentials\tok\t{who}\n")
         status = ExitStatus.DONE

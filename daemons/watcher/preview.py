@@ -22,7 +22,7 @@ from shared.s3.uri import S3Uri
 async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
     """Print a line for each job whose CID is not in the ledger: what a pass would do, and why."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         book = open_book(settings, engine.store, _nobody())
         jobs: dict[str, Job] = {}
         async for job in list_jobs(engine.store, settings.layout):
@@ -73,7 +73,7 @@ async def run_checks(settings: Settings, _state_folder: Path) -> ExitStatus:
     fault = _work_fault(settings.work_folder)
     sys.stdout.write(f"work\t{fault or 'ok'}\t{settings.work_folder}\n")
     status = ExitStatus.USAGE if fault else ExitStatus.DONE
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
         sys.stdout.write(f"credentials\tok\t{who}\n")
         verdict, found = await _check_bucket(settings, engine)

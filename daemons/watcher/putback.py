@@ -29,7 +29,7 @@ async def _put_back(settings: Settings, cids: Sequence[str]) -> ExitStatus:
     # A name of its own: no lease of a work folder is ever taken for this process's.
     owner = Owner(secrets.token_hex(16), f"retry-{secrets.token_hex(8)}", socket.gethostname())
     status = ExitStatus.DONE
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         book = open_book(settings, engine.store, owner)
         for cid in cids:
             done = await book.put_back(cid)

@@ -186,5 +186,6 @@ async def _opened(settings: Settings) -> AsyncIterator[ObjectStore]:
         endpoint_url=settings.endpoint_url,
         in_flight=_IN_FLIGHT,
     )
-    async with open_engine(options) as engine:
+    # A container's disk goes with it: what a kill leaves open is the bucket's lifecycle rule's.
+    async with open_engine(options, journal=None) as engine:
         yield engine.store

@@ -64,7 +64,7 @@ async def open_view(endpoint: str, environ: Mapping[str, str]) -> AsyncIterator[
     configure_logging("demo", level="error", form="console")
     with _borrowed(environ):
         options = EngineOptions("us-west-2", None, endpoint, in_flight=16)
-        async with open_engine(options) as engine:
+        async with open_engine(options, journal=None) as engine:
             yield engine.store
 
 

@@ -268,7 +268,7 @@ async def _status(ground: Ground) -> None:
             LAYOUT.summary("dispatcher").key: b"{}",
         },
     )
-    async with open_engine(engine_options(settings)) as engine:
+    async with open_engine(engine_options(settings), journal=None) as engine:
         await Survey(engine.store, LAYOUT, focus="00001").look()
 
 
