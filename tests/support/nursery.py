@@ -20,8 +20,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from aiobotocore.session import AioSession
-
 from shared.aws import clients
 from shared.cli import run_command
 from tests.support.skew import shift_clocks
@@ -83,7 +81,7 @@ def main(argv: Sequence[str]) -> None:
     for service, names in _LATE_OF.items():
         for name in names:
             importlib.import_module(f"daemons.{service}.{name}")
-    _share_service_models()
+    _load_service_models()
     # Keepers that end are nobody's children to wait for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(fileno=int(argv[0])) as listener:
@@ -95,22 +93,14 @@ def main(argv: Sequence[str]) -> None:
             connection.close()
 
 
-def _share_service_models() -> None:
+def _load_service_models() -> None:
     """Load what botocore knows of S3 and STS once; parsing it anew is half of a daemon's start."""
-    loader = AioSession().get_component("data_loader")
+    loader = clients._loader()
     for service in ("s3", "sts"):
         for kind in ("service-2", "endpoint-rule-set-1"):
             loader.load_service_model(service, kind)
     loader.load_data("endpoints")
     loader.load_data("partitions")
-    original = clients._session
-
-    def with_models(settings: clients.ClientSettings) -> AioSession:
-        session = original(settings)
-        session.register_component("data_loader", loader)
-        return session
-
-    clients._session = with_models
 
 
 def _keep(connection: socket.socket) -> None:
