@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-SOURCES := shared daemons pipelines scripts tests bench
+SOURCES := shared daemons infra pipelines scripts tests bench
 PYTEST := $(BIN)/python -m pytest
 INFRA_VENV := .venv-infra
 INFRA := $(INFRA_VENV)/bin
@@ -41,7 +41,7 @@ system: ## install the Debian packages that the heavier tests use (skipped where
 demo: install ## run the suite for real on an embedded S3, about three minutes (KEEP=1 leaves it running)
 	@$(BIN)/python -m scripts.demo $(if $(PART),--part $(PART)) $(if $(KEEP),--keep)
 
-test: install ## every check and every test, with the time per part
+test: install $(INFRA_VENV)/.done ## every check and every test, with the time per part
 	@$(BIN)/python -m scripts.run_tests
 
 check: install ## the quick part: format, lint, types, import contracts

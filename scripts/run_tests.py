@@ -23,7 +23,9 @@ _CHECKS: Sequence[tuple[str, Sequence[str]]] = (
     ("types", ("mypy",)),
     ("imports", ("lint-imports", "--no-cache")),
 )
-_SUITES = ("unit", "contract", "integration", "acceptance")
+_SUITES = ("unit", "contract", "integration", "infra", "acceptance")
+# CDK has an environment of its own, and its tests share what was synthesised once.
+_OF_INFRA = _ROOT / ".venv-infra" / "bin" / "python"
 # Many tests wait for a daemon most of their time, so there is one process more than processors.
 # A module stays in one process, as its nursery and its server do.
 _SIDE_BY_SIDE = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile")
@@ -69,7 +71,10 @@ def _run_suite(suite: str) -> Part:
     began = time.monotonic()
     with TemporaryDirectory(prefix="towpath-tests-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", *_SIDE_BY_SIDE, f"tests/{suite}"]
+        run: Sequence[str | Path] = (sys.executable, "-m", "pytest", "-q", *_SIDE_BY_SIDE)
+        if suite == "infra":
+            run = (_OF_INFRA, "-m", "pytest", "-q")
+        command = [*run, f"tests/{suite}"]
         command.append(f"--junitxml={report}")
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(command, cwd=_ROOT, env=environment, check=False)

@@ -1,0 +1,106 @@
+"""Which alarms a service has, on which metrics, and what each means. Pure.
+
+Rule: every alarm has a section of its own name in docs/alarms.md, which its message names; and
+silence is an alarm: where a metric must come, its absence rings as its worst value does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from infra.permissions import NAMESPACE
+from shared.metrics import SINCE_REPORT, SINCE_SUCCESS
+
+PAGE = "docs/alarms.md"
+_GROUP_NAMESPACE = "AWS/AutoScaling"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A limit on a metric."""
+
+    name: str
+    """Also the section in the page."""
+    metric: str
+    limit: float
+    meaning: str
+    above: bool = True
+    """Rings at the limit and above; else below it."""
+    silence_rings: bool = False
+    namespace: str = NAMESPACE
+    statistic: Literal["Maximum", "Minimum"] = "Maximum"
+    period_minutes: int = 5
+    periods: int = 1
+    """How many in a row have to be over the limit."""
+
+
+def alarms_of(
+    service: Literal["uploader", "watcher"], *, success_minutes: int, machines: int
+) -> Sequence[Alarm]:
+    """Return the alarms of a service on `machines` machines; without machines silence is right."""
+    expected = machines > 0
+    alarms = [
+        Alarm(
+            "silent",
+            SINCE_REPORT,
+            15 * 60,
+            "its working loop has not reported for 15 minutes, or nobody has said so",
+            silence_rings=expected,
+            periods=3,
+        )
+    ]
+    if success_minutes:
+        alarms.append(
+            Alarm(
+                "no-success",
+                SINCE_SUCCESS,
+                success_minutes * 60,
+                f"nothing has gone well for {success_minutes} minutes, or nobody has said so",
+                silence_rings=expected,
+                periods=3,
+            )
+        )
+    alarms += [_INSTALL_FAILED, _too_few(machines)] if expected else [_INSTALL_FAILED]
+    return [*alarms, *(_UPLOADER if service == "uploader" else _WATCHER)]
+
+
+_INSTALL_FAILED = Alarm(
+    "install-failed", "install_failed", 1, "a new machine could not install itself"
+)
+
+
+def _too_few(machines: int) -> Alarm:
+    return Alarm(
+        "too-few-machines",
+        "GroupInServiceInstances",
+        machines,
+        f"fewer than {machines} machines have been running for an hour",
+        above=False,
+        silence_rings=True,
+        namespace=_GROUP_NAMESPACE,
+        period_minutes=15,
+        periods=4,
+    )
+
+
+_UPLOADER = (
+    Alarm(
+        "backlog",
+        "oldest_pending_age_seconds",
+        3600,
+        "a file that has settled has not left the disk for an hour",
+        periods=3,
+    ),
+    Alarm("parked", "parked_files", 1, "files wait for a person", periods=3),
+    Alarm(
+        "refused",
+        "buckets_refused",
+        1,
+        "a bucket takes nothing: it is missing, or it denies access",
+        periods=3,
+    ),
+)
+_WATCHER = (
+    Alarm("parked", "parked_jobs", 1, "CIDs have failed by themselves and wait for a person"),
+    Alarm("in-trouble", "in_trouble", 1, "a watcher can do nothing at all", periods=3),
+)

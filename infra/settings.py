@@ -1,0 +1,275 @@
+"""What the stacks are told: `infra/config.toml`, read once, judged as a whole.
+
+Rule: whatever is wrong is one line that names the file, the line, the setting and what is allowed;
+all lines come at once. What a daemon on an instance is told is judged by the daemon's own settings
+(`infra/daemon_files.py`), so that a mistake is found here and not by a boot.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from shared.errors import UsageError
+from shared.handshake.layout import DEFAULT_PREFIX
+from shared.s3.uri import bucket_fault
+from shared.toml_lines import key_lines, syntax_error
+
+Architecture = Literal["arm64", "x86_64"]
+
+_GRAVITON = re.compile(r"[a-z]+[0-9]+g[a-z0-9]*\.|a1\.")
+"""Families whose generation is followed by `g` are Graviton: r7g, c7gn, t4g, im4gn."""
+_PREFIX = r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Bucket(_Table):
+    """A bucket that daemons write to, made here or there already."""
+
+    name: str
+    create: bool = False
+    """Make it. It outlives the stack; a stack that is made anew finds it with `create = false`."""
+    abort_uploads_after_days: Annotated[int, Field(ge=1, le=365)] = 7
+    """What no daemon aborted any more, because its machine is gone."""
+    kms_key: Annotated[
+        str, Field(pattern=r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/\S+)?$")
+    ] = ""
+    """ARN of the key with which it encrypts; without one S3's own key does."""
+
+    @field_validator("name")
+    @classmethod
+    def _legal_name(cls, name: str) -> str:
+        if fault := bucket_fault(name):
+            raise ValueError(f"{name!r} {fault}")
+        return name
+
+
+class HandshakeBucket(Bucket):
+    """The bucket that PROD and EC2 share."""
+
+    prefix: Annotated[str, Field(pattern=_PREFIX)] = DEFAULT_PREFIX
+    expire_collected_after_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    """Days after which S3 removes what the collector has tagged as merged; 0: never."""
+
+    @model_validator(mode="after")
+    def _only_ours(self) -> Self:
+        if self.expire_collected_after_days and not self.create:
+            raise ValueError(
+                f"expire_collected_after_days = {self.expire_collected_after_days} needs "
+                "create = true; a bucket of others gets its rule by hand, see docs/aws.md"
+            )
+        return self
+
+
+class Network(_Table):
+    """A network that is there already, instead of one made here."""
+
+    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")]
+    subnets: tuple[str, ...]
+    """Subnets with a way to the internet, or to S3, SSM, CloudWatch and a package index."""
+    zones: tuple[str, ...]
+    """The availability zone of each subnet, in the same order."""
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if not self.subnets or len(self.subnets) != len(self.zones):
+            raise ValueError(
+                f"{len(self.subnets)} subnets and {len(self.zones)} zones; name the zone of each"
+            )
+        return self
+
+
+class Machines(_Table):
+    """A group of alike machines."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+    instance_types: tuple[str, ...]
+    """Any of these is taken, whichever is to be had; all of one architecture."""
+    spot: bool = True
+    image: Annotated[str, Field(pattern=r"^(ami-[0-9a-f]{8,17})?$")] = ""
+    """A machine image of one's own; without it the newest Amazon Linux 2023."""
+    volume_gibibytes: Annotated[int, Field(ge=8, le=16384)] = 30
+    network: Network | None = None
+    success_minutes: Annotated[int, Field(ge=0, le=10080)] = 30
+    """After so long without a success an alarm rings; 0: none, where work comes now and then."""
+    alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
+    """Who is told; more can subscribe to the topic."""
+    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 30
+    settings: Mapping[str, object] = {}
+    """Further settings of the daemon, as in its own file."""
+
+    @field_validator("instance_types")
+    @classmethod
+    def _one_architecture(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        if not types:
+            raise ValueError("there is none; write one such as 'r7g.4xlarge'")
+        for name in types:
+            if not re.fullmatch(r"[a-z][a-z0-9-]*\.[a-z0-9-]+", name):
+                raise ValueError(f"{name!r} is no instance type; write one such as 'r7g.4xlarge'")
+        if len({architecture_of(name) for name in types}) > 1:
+            raise ValueError(
+                f"{', '.join(types)} are of two architectures; an image fits only one of them"
+            )
+        return types
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of all types."""
+        return architecture_of(self.instance_types[0])
+
+
+class Coordinator(Machines):
+    """The machine that a simulation runs on, with the uploader beside it."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "eu-west-1"
+    instance_types: tuple[str, ...] = (
+        "c7g.large",
+        "c6g.large",
+        "m7g.large",
+    )
+    buckets: tuple[Bucket, ...]
+    directory: PurePosixPath = PurePosixPath("/data/distributed-colony/output/s3")
+    """What the uploader watches: its folders are buckets."""
+    run_as: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_-]{0,31})?$")] = ""
+    """The user of the simulation, where its files can be removed by nobody else."""
+    keep_volume: bool = True
+    """Keep the disk of a machine that is gone: files that had not been sent are on it."""
+
+    @field_validator("buckets")
+    @classmethod
+    def _one_key(cls, buckets: tuple[Bucket, ...]) -> tuple[Bucket, ...]:
+        if not buckets:
+            raise ValueError("there is none; the uploader needs somewhere to send to")
+        if len({bucket.kms_key for bucket in buckets}) > 1:
+            raise ValueError("the buckets have several keys; let all of them have the same kms_key")
+        return buckets
+
+    @field_validator("directory")
+    @classmethod
+    def _absolute(cls, path: PurePosixPath) -> PurePosixPath:
+        return _absolute(path)
+
+
+class Watchers(Machines):
+    """Machines beside the catalogue, each with one watcher or more."""
+
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "us-west-2"
+    instance_types: tuple[str, ...] = ("r7g.4xlarge",)
+    bucket: HandshakeBucket
+    instances: Annotated[int, Field(ge=0, le=100)] = 1
+    instances_at_most: Annotated[int, Field(ge=1, le=100)] | None = None
+    """How far the number may be raised without a deployment; without it, not at all."""
+    watchers_per_instance: Annotated[int, Field(ge=1, le=16)] = 1
+    root: PurePosixPath = PurePosixPath("/data/neowise")
+    """The project root: work folders and the ledger of what is done lie below."""
+    success_minutes: Annotated[int, Field(ge=0, le=10080)] = 480
+    """As above; longer than the longest CID, of which nothing is a success until it is done."""
+    volume_gibibytes: Annotated[int, Field(ge=8, le=16384)] = 100
+
+    @field_validator("root")
+    @classmethod
+    def _absolute(cls, path: PurePosixPath) -> PurePosixPath:
+        return _absolute(path)
+
+    @model_validator(mode="after")
+    def _in_bounds(self) -> Self:
+        if self.instances > self.most:
+            raise ValueError(
+                f"instances = {self.instances} is more than instances_at_most = {self.most}"
+            )
+        return self
+
+    @property
+    def most(self) -> int:
+        """The largest number of instances."""
+        return max(1, self.instances) if self.instances_at_most is None else self.instances_at_most
+
+
+class InfraSettings(_Table):
+    """What is deployed; a table that is left out is a stack that is not there."""
+
+    wheels: Path | None = None
+    """A folder of wheels that instances install from, where they reach no package index."""
+    coordinator: Coordinator | None = None
+    watchers: Watchers | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.coordinator is None and self.watchers is None:
+            raise ValueError(
+                "there is nothing to deploy; write a table [coordinator] or [watchers]"
+            )
+        return self
+
+
+def load_infra_settings(path: Path) -> InfraSettings:
+    """Read the file; UsageError has one line for each thing that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"settings {str(path)!r} cannot be read: {error}; infra/config.toml is a sample"
+        ) from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, reason = syntax_error(error, text)
+        raise UsageError(f"{path} line {line}: {reason}; see toml.io") from error
+    try:
+        return InfraSettings.model_validate(values)
+    except ValidationError as error:
+        lines = key_lines(text)
+        raise UsageError(
+            "\n".join(_explain(path, lines, fault) for fault in error.errors())
+        ) from error
+
+
+def architecture_of(instance_type: str) -> Architecture:
+    """Return the architecture of an instance type, which its name tells."""
+    return "arm64" if _GRAVITON.match(instance_type) else "x86_64"
+
+
+def _absolute(path: PurePosixPath) -> PurePosixPath:
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{str(path)!r} is no absolute path; write one such as '/data/colony'")
+    return path
+
+
+def _explain(path: Path, lines: Mapping[tuple[str, ...], int], fault: ErrorDetails) -> str:
+    """Say what is wrong with one setting."""
+    place = tuple(str(part) for part in fault["loc"])
+    name = ".".join(place) or "the file"
+    line = _line_of(lines, place)
+    where = f"{path}{f' line {line}' if line else ''}"
+    return f"{where}: {name}: {_reason(fault)}"
+
+
+def _line_of(lines: Mapping[tuple[str, ...], int], place: Sequence[str]) -> int | None:
+    """Return the line of a setting, or of the innermost table that is written down."""
+    for depth in range(len(place), 0, -1):
+        if (line := lines.get(tuple(place[:depth]))) is not None:
+            return line
+    return None
+
+
+def _reason(fault: ErrorDetails) -> str:
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "missing":
+        return "is not set; it has no default"
+    if kind == "extra_forbidden":
+        return "there is no such setting; the sample in docs/aws.md shows all"
+    if kind == "value_error":
+        return str(context["error"])
+    message = fault["msg"]
+    shown: Any = fault.get("input")
+    value = f"{shown!r}: " if isinstance(shown, str | int | float | bool) else ""
+    return f"{value}{message[:1].lower()}{message[1:]}"
