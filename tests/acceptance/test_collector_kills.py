@@ -70,6 +70,7 @@ class Lives(EndedLives):
         """Let one life run to its end and check the effects."""
         ground = self.ground
         ground.s3.faults.clear()
+        ground.s3.wait_alone()
         daemon = ground.start("--once")
         assert daemon.wait() in {0, 4}, daemon.tail()
         assert ground.merged() == self.expected

@@ -72,6 +72,7 @@ class Lives(EndedLives):
         """Let one life run to its end and check the effects."""
         ground = self.ground
         ground.s3.faults.clear()
+        ground.s3.wait_alone()
         daemon = ground.start("--once")
         assert daemon.wait() == 0, daemon.tail()
         self.look()

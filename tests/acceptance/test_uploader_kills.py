@@ -89,6 +89,7 @@ def outlived(daemon: Daemon, ground: Ground) -> bool:
 def finish(ground: Ground) -> None:
     """Let one life run to its end, check the effects, and begin anew."""
     ground.s3.faults.clear()
+    ground.s3.wait_alone()
     daemon = ground.start("--multipart-from", "5", "--once")
     assert daemon.wait() == 0, daemon.tail()
     assert ground.left() == []

@@ -36,6 +36,7 @@ class End:
     def begin(self, s3: StrictS3, start: Start, nth: int | None = 1) -> Daemon:
         """Start a life that ends here: at the n-th such request, or at whichever comes so far."""
         s3.faults.clear()
+        s3.wait_alone()
         if self.stage is None:
             return start(self.name)
         started: list[Daemon] = []
