@@ -44,7 +44,7 @@ def test_a_folder_of_data_is_writable_and_nothing_else_is() -> None:
     )
 
 
-@pytest.mark.parametrize("home", ["/home/ronni", "/root", "/run/user/1000"])
+@pytest.mark.parametrize("home", ["/home/ada", "/root", "/run/user/1000"])
 def test_of_a_home_only_the_folder_itself_is_seen(home: str) -> None:
     """PROD works in a home, which also holds keys."""
     sight = see(f"{home}/vasco")
@@ -71,31 +71,31 @@ def test_what_is_only_read_in_a_writable_folder_is_protected() -> None:
 
 def test_what_is_only_read_is_shown_where_it_would_be_hidden() -> None:
     """A catalogue in a home is no reason to make it writable."""
-    sight = see("/srv/vasco", ["/home/ronni/wise", "/home/ronni/wise/2010", "/archive/wise"])
+    sight = see("/srv/vasco", ["/home/ada/wise", "/home/ada/wise/2010", "/archive/wise"])
 
-    assert sight.bind_read_only == ("-/home/ronni/wise",)
+    assert sight.bind_read_only == ("-/home/ada/wise",)
     assert sight.protect_home == "tmpfs"
 
 
 def test_a_root_that_links_into_a_home_is_bound_where_it_leads() -> None:
     """The link is seen; what it leads to would be hidden."""
-    sight = see("/data/project", links={"/data/project": "/home/ronni/project"})
+    sight = see("/data/project", links={"/data/project": "/home/ada/project"})
 
     assert sight.protect_home == "tmpfs"
-    assert sight.bind == ("/home/ronni/project",)
+    assert sight.bind == ("/home/ada/project",)
 
 
 def test_a_link_in_a_home_is_there_for_the_daemon_too() -> None:
     """The configuration names the link, which is hidden itself."""
     sight = see(
-        "/home/ronni/p",
-        ["/home/ronni/p/new"],
-        links={"/home/ronni/p": "/data/project", "/home/ronni/p/new": "/data/project/new"},
+        "/home/ada/p",
+        ["/home/ada/p/new"],
+        links={"/home/ada/p": "/data/project", "/home/ada/p/new": "/data/project/new"},
     )
 
     assert sight.read_write == ("/data/project",)
-    assert sight.bind == ("/data/project:/home/ronni/p",)
-    assert sight.read_only == ("-/data/project/new", "-/home/ronni/p/new")
+    assert sight.bind == ("/data/project:/home/ada/p",)
+    assert sight.read_only == ("-/data/project/new", "-/home/ada/p/new")
 
 
 def test_a_relative_path_starts_from_the_working_folder_that_was_named() -> None:
@@ -114,7 +114,7 @@ def test_a_relative_path_starts_from_the_working_folder_that_was_named() -> None
         ("/etc/towpath", "belongs to the system"),
         ("/proc/self", "belongs to the system"),
         ("/usr/local/data", "belongs to the system"),
-        ("/home/ronni", "whole home folder"),
+        ("/home/ada", "whole home folder"),
         ("/run/user/1000", "whole home folder"),
         ("/opt/towpath", "holds the program itself"),
         ("/opt", "belongs to the system"),

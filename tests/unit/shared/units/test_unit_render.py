@@ -29,8 +29,8 @@ EVERYWHERE = UnitNeeds(
     service="everywhere",
     summary="a root in a home, a catalogue in another, and odd names",
     stop_seconds=1.2,
-    writes=tuple(map(PurePosixPath, ("/home/ronni/my project", "/srv/a:b%c", "/tmp/x"))),
-    reads=tuple(map(PurePosixPath, ("/home/ronni/my project/new", "/root/wise"))),
+    writes=tuple(map(PurePosixPath, ("/home/ada/my project", "/srv/a:b%c", "/tmp/x"))),
+    reads=tuple(map(PurePosixPath, ("/home/ada/my project/new", "/root/wise"))),
     runs_steps=True,
     umask="0022",
 )
