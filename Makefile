@@ -41,8 +41,15 @@ system: ## install the Debian packages that the heavier tests use (skipped where
 demo: install ## run the suite for real on an embedded S3, about two minutes (KEEP=1 leaves it running)
 	@$(BIN)/python -m scripts.demo $(if $(PART),--part $(PART)) $(if $(KEEP),--keep)
 
-test: install $(INFRA_VENV)/.done ## every check and every test, with the time per part
+test: ## every check and every test, with the time per part
+	@$(MAKE) --no-print-directory --jobs=2 install $(INFRA_VENV)/.done
+	@$(MAKE) --no-print-directory $(VENV)/wheels/.done
 	@$(BIN)/python -m scripts.run_tests
+
+# What the systemd tests install from inside of their machine, where no network is.
+$(VENV)/wheels/.done: requirements/runtime.txt requirements/build.txt scripts/fetch_wheels.sh | $(VENV)/.done
+	@scripts/install_system_packages.sh tests
+	@scripts/fetch_wheels.sh $(BIN)/python $(@D)
 
 check: install ## the quick part: format, lint, types, import contracts
 	@$(BIN)/python -m scripts.run_tests --part checks
@@ -74,7 +81,8 @@ synth: $(INFRA_VENV)/.done ## write the CloudFormation templates to cdk.out, che
 $(INFRA_VENV)/.done: requirements/infra.txt
 	@echo "installing into $(INFRA_VENV) (a few minutes the first time)"
 	@test -x $(INFRA)/python || $(PYTHON) -m venv $(INFRA_VENV)
-	@$(INFRA)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/infra.txt
+	@# Compiling all of CDK would take a minute; a synthesis imports a tenth of it.
+	@$(INFRA)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/infra.txt
 	@touch $@
 
 soak: install ## the same properties, many more times (about an hour)

@@ -26,7 +26,7 @@ if [[ $which == uploader ]] && ! cmp --silent requirements/bench.txt "$work/venv
     cp requirements/bench.txt "$work/venv/requirements.txt"
 fi
 
-command -v go >/dev/null || scripts/install_system_packages.sh
+command -v go >/dev/null || scripts/install_system_packages.sh bench
 command -v go >/dev/null || {
     echo "the benchmark's S3 stub needs Go 1.19 or newer; install Debian's golang-go" >&2
     exit 2

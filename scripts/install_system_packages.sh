@@ -1,10 +1,31 @@
 #!/usr/bin/env bash
-# Install the Debian packages that heavier checks use: golang-go builds the benchmark's S3 stub.
-# Where that is impossible (not root, no apt) it says so and exits 0: what needs a package looks
-# for it and gives a message of its own. Running it again costs a few milliseconds.
+# Install the Debian packages that heavier checks use, all of them or those of `tests` or `bench`:
+#
+#     scripts/install_system_packages.sh [tests|bench]
+#
+# Where that is impossible (not root, no apt) it says so and exits 0: what needs a package looks for
+# it and gives a message of its own. Running it again costs a few milliseconds.
 set -euo pipefail
 
-packages=(golang-go)
+for_tests=(
+    dbus         # a person's own units linger by way of loginctl, which speaks it
+    procps       # /bin/kill, by which a unit is reloaded
+    python3-venv # /usr/bin/python3 and its venv: a confined unit runs no Python of a home folder
+    systemd      # the tests of the units boot a private one, and let it check the units
+    util-linux   # nsenter and pivot_root, with which a private machine is entered and made
+)
+for_bench=(
+    golang-go # builds the S3 stub
+)
+case ${1:-all} in
+    all) packages=("${for_tests[@]}" "${for_bench[@]}") ;;
+    tests) packages=("${for_tests[@]}") ;;
+    bench) packages=("${for_bench[@]}") ;;
+    *)
+        echo "install_system_packages: '$1' is neither tests nor bench" >&2
+        exit 2
+        ;;
+esac
 
 skip() {
     echo "system packages not installed: $1; install by hand: ${packages[*]}" >&2

@@ -5,6 +5,8 @@ import pytest
 
 from tests.acceptance.ground import BUCKET, OTHER, Ground
 from tests.support.daemon import Nursery, open_nursery
+from tests.support.machine import require_machine
+from tests.support.machine_program import installed_program
 from tests.support.strict_s3.server import StrictS3
 
 
@@ -13,6 +15,13 @@ def nursery() -> Iterator[Nursery]:
     """One nursery for all tests."""
     with open_nursery() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def towpath_program() -> Path:
+    """What units start: the program, installed where a machine has it."""
+    require_machine()
+    return installed_program()
 
 
 @pytest.fixture
