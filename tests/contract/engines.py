@@ -42,6 +42,8 @@ class Engine:
     conditional_copy: bool = True
     line_feeds_in_keys: bool = True
     empty_tag_sets: bool = True
+    atomic: bool = True
+    """A condition is looked at and the write made in one step."""
 
 
 OpenEngine = Callable[[UploadJournal], AbstractAsyncContextManager[Engine]]
@@ -78,7 +80,8 @@ async def client_on_moto(journal: UploadJournal) -> AsyncIterator[Engine]:
     """Open the reference engine on a moto server: somebody else's reading of the API.
 
     It answers no CRC64NVME to a PUT, ignores the precondition of a copy, and answers 404 to a key
-    with a line feed, and 500 to an empty set of tags.
+    with a line feed, and 500 to an empty set of tags. Between looking at a condition and writing it
+    lets others write.
     """
     backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"]
     for bucket in (BUCKET, OTHER_BUCKET):
@@ -99,6 +102,7 @@ async def client_on_moto(journal: UploadJournal) -> AsyncIterator[Engine]:
                 conditional_copy=False,
                 line_feeds_in_keys=False,
                 empty_tag_sets=False,
+                atomic=False,
             )
     finally:
         backend.reset()

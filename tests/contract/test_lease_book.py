@@ -90,6 +90,8 @@ async def test_life_of_a_lease(engine: Engine) -> None:
 @pytest.mark.asyncio
 async def test_of_many_claimers_one_gets_the_cid(engine: Engine) -> None:
     """First the lease that is not there, then the one that has expired."""
+    if not engine.atomic:
+        pytest.skip("the server does not look and write in one step")
     for generation in (1, 2):
         seen = await book(engine.store, "look", layout=LAYOUT).read(CID)
         won: list[Claim] = []
