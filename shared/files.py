@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from shared.errors import PermanentError
+from shared.errors import PermanentError, UsageError
 
 TEMPORARY_SUFFIX = ".towpath-tmp"
 """Ends the name of every temporary file; such a file may be removed when its writer is gone."""
@@ -101,6 +101,28 @@ def make_folders(folder: Path) -> None:
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
         fsync_directory(each.parent)
+
+
+def ready_folder(folder: Path, name: str, *, mode: int = 0o777) -> None:
+    """Have a folder that we may list and write into, made where there is none.
+
+    Raises:
+        UsageError: there can be none, or it is not for us; the message names it.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        where = error.filename or str(folder)
+        said = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"the {name} {str(folder)!r} cannot be made: {where!r}: {said}; "
+            "give this user its folder, or name another"
+        ) from error
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise UsageError(
+            f"the {name} {str(folder)!r} may not be written into by this user; "
+            "change its owner or mode, or name another"
+        )
 
 
 def fsync_directory(folder: Path) -> None:

@@ -119,13 +119,17 @@ class Ledger:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep everybody else from appending until the `with` ends; AlreadyRunning names them."""
+        """Keep everybody else from appending until the `with` ends; AlreadyRunning names them.
+
+        A file that had to be made for the lock, and in which nothing was recorded, goes again.
+        """
+        made = not self.path.exists()
         self._acquire()
         try:
             yield
         finally:
             with self._threads:
-                self._release()
+                self._release(empty_too=made)
 
     def __contains__(self, identifier: object) -> bool:
         with self._threads:
@@ -266,11 +270,16 @@ class Ledger:
                 raise AlreadyRunning(f"{self._name} {self._shown} is held by this process already")
             self._held = self._locked(min(1.0, self._lock_seconds))
 
-    def _release(self) -> None:
-        """Give the lock back."""
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
+    def _release(self, *, empty_too: bool) -> None:
+        """Give the lock back; before that, remove an empty file if told so."""
+        if self._held is None:
+            return
+        with suppress(OSError):
+            # Under the lock: whoever waits for it opens the path anew.
+            if empty_too and _names(self.path, self._held) and not os.fstat(self._held).st_size:
+                self.path.unlink()
+        os.close(self._held)
+        self._held = None
 
     def _locked(self, wait_seconds: float) -> int:
         """Open and lock the file that the path names; again when it was replaced in between."""
@@ -313,7 +322,7 @@ class Ledger:
                     holder = find_holder(descriptor, None)
                     raise AlreadyRunning(
                         f"{self._name} {self._shown} is in use by {holder or 'another process'}; "
-                        "stop it first, or name another file"
+                        "stop it first"
                     ) from None
                 time.sleep(_PAUSE_SECONDS)
             except OSError as error:

@@ -57,20 +57,24 @@ class HeldLock:
 
 @contextmanager
 def hold_lock(
-    guarded: Path, *, notes: Path | None = None, owner_note: str = ""
+    guarded: Path,
+    *,
+    notes: Path | None = None,
+    owner_note: str = "",
+    advice: str = "stop it first, or name another folder",
 ) -> Iterator[HeldLock]:
     """Hold the lock on a folder or file that exists; AlreadyRunning names who holds it.
 
     `notes` is a folder in which the holder leaves a line about itself; without it, or where
     another user's notes cannot be read, Linux's own list of locks is asked. `owner_note` replaces
-    the command line there.
+    the command line there. `advice` is what somebody is told who comes second.
     """
     note = (
         None
         if notes is None
         else notes / f"lock-{sha256(os.fsencode(guarded.resolve())).hexdigest()[:16]}.json"
     )
-    descriptor = _locked_descriptor(guarded, note)
+    descriptor = _locked_descriptor(guarded, note, advice)
     try:
         _leave_note(note, owner_note)
         yield HeldLock(descriptor, guarded)
@@ -78,12 +82,12 @@ def hold_lock(
         os.close(descriptor)
 
 
-def _locked_descriptor(guarded: Path, note: Path | None) -> int:
+def _locked_descriptor(guarded: Path, note: Path | None, advice: str) -> int:
     """Open and lock; again when the thing was replaced between the two."""
     for _ in range(_ATTEMPTS):
         descriptor = os.open(guarded, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _lock(descriptor, guarded, note)
+            _lock(descriptor, guarded, note, advice)
             if _is_same(descriptor, guarded):
                 return descriptor
         except BaseException:
@@ -93,16 +97,14 @@ def _locked_descriptor(guarded: Path, note: Path | None) -> int:
     raise AlreadyRunning(f"{str(guarded)!r} is being replaced all the time; stop who does that")
 
 
-def _lock(descriptor: int, guarded: Path, note: Path | None) -> None:
+def _lock(descriptor: int, guarded: Path, note: Path | None, advice: str) -> None:
     """Take the lock at once or say who has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = find_holder(descriptor, note)
         who = str(holder) if holder else "another process"
-        raise AlreadyRunning(
-            f"{str(guarded)!r} is in use by {who}; stop it first, or name another folder"
-        ) from None
+        raise AlreadyRunning(f"{str(guarded)!r} is in use by {who}; {advice}") from None
     except OSError as error:
         if error.errno not in _NOT_LOCKABLE:
             raise
@@ -138,6 +140,27 @@ def _leave_note(note: Path | None, owner_note: str) -> None:
 def _now() -> str:
     """Return the time as people read it."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def is_held(guarded: Path) -> bool:
+    """Tell whether somebody holds the lock on a folder or file now; not so where there is none.
+
+    The kernel's list is asked first: a look must not be in the way of somebody who starts.
+    """
+    try:
+        descriptor = os.open(guarded, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if _pid_by_kernel(descriptor) is not None:
+            return True
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _NOT_LOCKABLE
+    else:
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def find_holder(descriptor: int, note: Path | None) -> Holder | None:

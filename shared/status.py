@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.errors import PermanentError, UsageError
 from shared.files import write_durably
+from shared.lock import is_held
 from shared.metrics import SINCE_SUCCESS, Board, Metric, Report, age_metric
 from shared.redact import redact_fields
 
@@ -45,6 +46,8 @@ class Status:
     written_at: datetime
     last_success_at: datetime | None
     details: Mapping[str, object]
+    running: bool
+    """Somebody has the lock on the folder that this was read from."""
 
     def age(self, now: datetime) -> timedelta:
         """Return how long ago the daemon wrote."""
@@ -116,7 +119,7 @@ def read_status(folder: Path) -> Status | None:
     """Return what a daemon wrote into its folder; None if it never did."""
     path = folder / STATUS_NAME
     try:
-        return _parse_status(path.read_bytes())
+        return _parse_status(path.read_bytes(), running=is_held(folder))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -125,7 +128,7 @@ def read_status(folder: Path) -> Status | None:
         ) from error
 
 
-def _parse_status(text: bytes) -> Status:
+def _parse_status(text: bytes, *, running: bool) -> Status:
     """Take a document apart."""
     found = json.loads(text)
     if found["schema"] != SCHEMA:
@@ -139,6 +142,7 @@ def _parse_status(text: bytes) -> Status:
         written_at=datetime.fromisoformat(found["written_at"]),
         last_success_at=None if last is None else datetime.fromisoformat(last),
         details=dict(found["details"]),
+        running=running,
     )
 
 
@@ -148,8 +152,10 @@ def render_head(status: Status, subject: str, now: datetime, *, success: str) ->
     `subject` is what it serves, `success` what it calls the last thing that went well.
     """
     since = status.since_success(now)
+    state = "running" if status.running else "not running; this is what it said last"
     return [
         f"{status.service} of {subject} (process {status.pid} on {status.host})",
+        f"  state       {state}",
         f"  written     {ago(status.age(now).total_seconds())}",
         f"  {success:<11} {'never' if since is None else ago(since.total_seconds())}",
     ]

@@ -7,9 +7,9 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-import anyio
 import structlog
 from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
@@ -24,6 +24,7 @@ from daemons.collector.tagging import Tagger
 from daemons.collector.verdicts import Verdicts
 from shared.engine import engine_options, open_engine
 from shared.errors import UsageError
+from shared.files import ready_folder
 from shared.handshake.claims import LeaseBook
 from shared.handshake.layout import CID
 from shared.handshake.lease import Owner
@@ -48,7 +49,7 @@ async def open_daemon(
 ) -> AsyncIterator[Collector]:
     """Open everything for the length of a block; `shared.errors` say what stands in the way."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    await anyio.Path(state_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    await to_thread.run_sync(partial(ready_folder, state_folder, "state folder", mode=0o700))
     with ExitStack() as locks:
         locks.enter_context(hold_lock(state_folder, notes=state_folder))
         locks.enter_context(ledger.held())

@@ -1,6 +1,5 @@
 """Look without touching: what a pass would do (`--plan`), and whether it could (`--check`)."""
 
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -11,6 +10,7 @@ from daemons.collector.job import Found, RunoutJobs
 from daemons.collector.opening import make_jobs, open_ledger
 from daemons.collector.plan import Orphan, Pull, Refuse, Wait
 from daemons.collector.settings import Settings
+from shared.checks import Check, check_folder, shown, write_checks
 from shared.engine import engine_options, open_engine
 from shared.errors import ExitStatus
 from shared.handshake.listing import Result, list_results
@@ -50,46 +50,46 @@ async def _plan_line(jobs: RunoutJobs, result: Result, *, second: bool) -> str:
             verb = "compare" if second else "collect"
             return f"{verb}\t{result.runout}\t{len(files)} files, {size} bytes\t{reason}"
         case Wait(reason):
-            return f"wait\t{result.runout}\t{_shown(reason)}"
+            return f"wait\t{result.runout}\t{shown(reason)}"
         case Orphan(reason) | Refuse(reason):
-            return f"leave\t{result.runout}\t{_shown(reason)}"
+            return f"leave\t{result.runout}\t{shown(reason)}"
 
 
-async def run_checks(settings: Settings, _state_folder: Path) -> ExitStatus:
+async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
     """Print whether settings, ledger, folders, credentials and the bucket are in order."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    sys.stdout.write(f"settings\tok\nledger\tok\t{len(ledger)} CIDs in {settings.ledger_file}\n")
-    status = ExitStatus.DONE
-    for name, folder in (("inbox", settings.inbox_folder), ("central", settings.central_folder)):
-        verdict, fits = await to_thread.run_sync(_check_folder, folder, ledger)
-        sys.stdout.write(f"{name}\t{verdict}\t{folder}\n")
-        status = status if fits else ExitStatus.USAGE
+    count = "1 CID" if len(ledger) == 1 else f"{len(ledger)} CIDs"
+    status = write_checks(
+        [
+            Check("settings", ""),
+            Check("ledger", f"{count} in {settings.ledger_file.absolute()}"),
+            *await to_thread.run_sync(_check_disk, settings, state_folder, ledger),
+        ]
+    )
     async with open_engine(engine_options(settings), journal=None) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
-        sys.stdout.write(f"credentials\tok\t{who}\n")
-        verdict, fits = await _check_bucket(settings, engine.store)
-        sys.stdout.write(f"bucket\t{verdict}\n")
-    return status if fits else ExitStatus.UNREACHABLE
+        bucket = write_checks(
+            [Check("credentials", who), await _check_bucket(settings, engine.store)]
+        )
+    return bucket or status
 
 
-async def _check_bucket(settings: Settings, store: ObjectStore) -> tuple[str, bool]:
+def _check_disk(settings: Settings, state_folder: Path, ledger: Ledger) -> list[Check]:
+    # Where CIDs were collected there are such folders: one that is missing is not mounted.
+    made = not len(ledger)
+    return [
+        check_folder("inbox", settings.inbox_folder, made=made),
+        check_folder("central", settings.central_folder, made=made),
+        check_folder("state", state_folder),
+    ]
+
+
+async def _check_bucket(settings: Settings, store: ObjectStore) -> Check:
+    where = str(settings.layout.runouts)
     try:
         known = await store.capabilities(settings.bucket)
         async for _ in store.pages(settings.layout.runouts, delimiter="/"):
             break
     except ObjectError as error:
-        return f"{error.code}\t{error}", False
-    return f"ok\t{settings.layout.runouts}, region {known.region or 'not told'}", True
-
-
-def _check_folder(folder: Path, ledger: Ledger) -> tuple[str, bool]:
-    if folder.is_dir():
-        usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
-        return ("ok", True) if usable else ("may not be written into; change its mode", False)
-    if len(ledger):
-        return "is not there, though CIDs were collected; mount or create it", False
-    return "ok, will be made", True
-
-
-def _shown(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        return Check("bucket", where, f"{error.code}: {error}", ExitStatus.UNREACHABLE)
+    return Check("bucket", f"{where}, region {known.region or 'not told'}")

@@ -22,7 +22,7 @@ from shared.handshake.layout import Runout
 from shared.handshake.summary import Publisher, Summary
 from shared.metrics import Board, Metric
 from shared.s3.errors import ObjectError
-from shared.status import Status, StatusFile
+from shared.status import Status, StatusFile, render_head
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -139,13 +139,8 @@ def render_status(status: Status, now: datetime) -> str:
     """Return the status as a few lines for a person."""
     details = status.details
     totals = details.get("totals", {})
-    since = status.since_success(now)
-    lines = [
-        f"collector of {details.get('root')} (process {status.pid} on {status.host})",
-        f"  written     {_ago(status.age(now).total_seconds())}",
-        f"  last look   {'never' if since is None else _ago(since.total_seconds())}",
-        f"  recorded    {details.get('recorded_cids')} CIDs",
-    ]
+    lines = render_head(status, str(details.get("root")), now, success="last look")
+    lines.append(f"  recorded    {details.get('recorded_cids')} CIDs")
     if isinstance(totals, dict):
         lines.append(
             f"  since start {totals.get('collected')} collected, "
@@ -158,7 +153,3 @@ def render_status(status: Status, now: datetime) -> str:
         if isinstance(listed, list):
             lines += [f"  {title:<11} {one['runout']}: {one['reason']}" for one in listed]
     return "\n".join(lines) + "\n"
-
-
-def _ago(seconds: float) -> str:
-    return f"{max(0.0, seconds):.0f} s ago"

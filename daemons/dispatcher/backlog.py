@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from daemons.dispatcher.plan import answer_cid, chunk_cid
+from daemons.dispatcher.plan import answer_cid, chunk_cid, is_misnamed
 from shared.fswatch.names import SkipRules
 from shared.fswatch.stability import FileIdentity, LocalFile
+
+_MISNAMED_KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +22,23 @@ class Survey:
 
     chunks: frozenset[str] = frozenset()
     answers: frozenset[str] = frozenset()
+    misnamed: frozenset[str] = frozenset()
+    """Names of files that somebody meant as chunks, a bounded number."""
 
 
 def survey_names(names: Iterable[str]) -> Survey:
     """Sort names into chunks and answers; all others are none of ours."""
     chunks: set[str] = set()
     answers: set[str] = set()
+    misnamed: set[str] = set()
     for name in names:
         if cid := chunk_cid(name):
             chunks.add(cid)
         elif cid := answer_cid(name):
             answers.add(cid)
-    return Survey(frozenset(chunks), frozenset(answers))
+        elif is_misnamed(name) and len(misnamed) < _MISNAMED_KEPT:
+            misnamed.add(name)
+    return Survey(frozenset(chunks), frozenset(answers), frozenset(misnamed))
 
 
 @dataclass(frozen=True, slots=True)

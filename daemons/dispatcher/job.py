@@ -8,7 +8,7 @@ next life finds in the bucket what was done. `step` is called at each and may en
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import anyio
@@ -57,6 +57,16 @@ RunStep = Callable[[Sequence[str]], Awaitable[CommandOutcome]]
 """Runs the filled-in seed command within its limits."""
 
 
+@dataclass(frozen=True, slots=True)
+class SeedStep:
+    """What builds a CID's seeds."""
+
+    command: Sequence[str]
+    run: RunStep
+    built_in: bool
+    """It is our own, and no command of somebody else's."""
+
+
 class Ending(StrEnum):
     """How one CID's way ended."""
 
@@ -80,6 +90,8 @@ class Result:
     """The same chunk will fail again."""
     exit_status: int | None = None
     tail: str = ""
+    asked: bool = False
+    """The bucket was asked to take something of it."""
 
     @property
     def complete(self) -> bool:
@@ -101,8 +113,7 @@ class ChunkJobs:
         staging: Staging,
         ledger: Ledger,
         intent: Intent,
-        command: Sequence[str],
-        run_step: RunStep,
+        seed_step: SeedStep,
         *,
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -111,8 +122,7 @@ class ChunkJobs:
         self._staging = staging
         self._ledger = ledger
         self._intent = intent
-        self._command = command
-        self._run_step = run_step
+        self._seed_step = seed_step
         self._step = step
 
     async def survey(self) -> Survey:
@@ -138,6 +148,10 @@ class ChunkJobs:
             return gone
         if failed is not None:
             return failed
+        return replace(await self._put(chunk, folder), asked=True)
+
+    async def _put(self, chunk: Chunk, folder: JobFolder) -> Result:
+        """Send what was built: seeds first, then the marker."""
         result = await self._put_seed(folder)
         self._step("seed sent")
         if result.ending is not Ending.SENT:
@@ -178,13 +192,14 @@ class ChunkJobs:
             "out_dir": str(out_dir),
             "seed": str(self._staging.seed(cid)),
         }
-        outcome = await self._run_step(fill_template(self._command, values))
+        outcome = await self._seed_step.run(fill_template(self._seed_step.command, values))
         end = StepEnd(
             ok=outcome.ok,
             exit_status=outcome.exit_status,
             fault=bool(outcome.fault),
             reason=outcome.reason(),
             tail=outcome.tail,
+            built_in=self._seed_step.built_in,
         )
         verdict = judge_step(end)
         if isinstance(verdict, Halted):

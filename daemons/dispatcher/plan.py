@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.handshake.layout import JobFolder, job_folder_at
 
 _CHUNK = re.compile(r"positions_chunk_([0-9]{5})\.csv")
+_MEANT = re.compile(r"positions_chunk_.*\.csv", re.DOTALL)
 _ANSWER = re.compile(r"positions([0-9]{5})_closest\.csv")
 
 _BAD_INPUT = 2
@@ -19,6 +20,15 @@ def chunk_cid(path: str) -> str | None:
     """Return the CID of a chunk, by its path below the folder of positions; None for all else."""
     found = _CHUNK.fullmatch(path)
     return None if found is None else found[1]
+
+
+MISNAMED = "a CID is exactly five digits"
+"""Why a file that was meant as a chunk is none."""
+
+
+def is_misnamed(name: str) -> bool:
+    """Tell whether somebody meant this as a chunk, and nobody will take it for one."""
+    return _MEANT.fullmatch(name) is not None and chunk_cid(name) is None
 
 
 def answer_cid(path: str) -> str | None:
@@ -124,6 +134,8 @@ class StepEnd:
     """It could not be started, or its keeper failed."""
     reason: str
     tail: str
+    built_in: bool
+    """It was our own step: its exit statuses are those of the suite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +168,12 @@ def judge_step(end: StepEnd) -> Built | Blamed | Halted:
     |-------------------------------------------|-----------------------------------------|
     | well                                      | Built                                   |
     | it could not be started                   | Halted, as bad configuration            |
-    | exit 3, 6                                 | Halted, with this status                |
+    | exit 3, 6 of the built-in step            | Halted, with this status                |
     | its last output tells of a full disk      | Halted, as a safety stop                |
-    | exit 2                                    | Blamed for good: the input is bad       |
+    | exit 2 of the built-in step               | Blamed for good: the input is bad       |
     | any other status, a signal, its time over | Blamed: this may have been an accident  |
+
+    What a status of somebody's own command means, nobody knows but who wrote it.
     """
     if end.ok:
         return Built()
@@ -167,11 +181,11 @@ def judge_step(end: StepEnd) -> Built | Blamed | Halted:
     reason = f"the seed step: {end.reason}" + (f"; {last}" if last else "")
     if end.fault:
         return Halted(_BAD_INPUT, f"{reason}; see the setting seed_command")
-    if end.exit_status in {_NO_CREDENTIALS, _UNREACHABLE}:
+    if end.built_in and end.exit_status in {_NO_CREDENTIALS, _UNREACHABLE}:
         return Halted(end.exit_status, reason)
     if any(words in end.tail for words in _DISK_FULL):
         return Halted(7, reason)
-    return Blamed(end.exit_status == _BAD_INPUT, reason)
+    return Blamed(end.built_in and end.exit_status == _BAD_INPUT, reason)
 
 
 def _last_line(tail: str) -> str:

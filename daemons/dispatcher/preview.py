@@ -1,7 +1,5 @@
 """Look without touching: what a pass would do (`--plan`), and whether it could (`--check`)."""
 
-import os
-import shutil
 import sys
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -14,12 +12,23 @@ from anyio import to_thread
 from daemons.dispatcher.backlog import Backlog
 from daemons.dispatcher.halts import FolderUnusable, on_disk
 from daemons.dispatcher.intent import Intent
+from daemons.dispatcher.lookout import missing_positions
 from daemons.dispatcher.opening import open_ledger, open_quarantine, watch_options
-from daemons.dispatcher.plan import Facts, KnownJob, Record, Send, Skip, chunk_cid, plan_cid
+from daemons.dispatcher.plan import (
+    MISNAMED,
+    Facts,
+    KnownJob,
+    Record,
+    Send,
+    Skip,
+    chunk_cid,
+    plan_cid,
+)
 from daemons.dispatcher.quarantine import Quarantine
 from daemons.dispatcher.service import list_known
 from daemons.dispatcher.settings import Settings
 from daemons.dispatcher.staging import Staging
+from shared.checks import Check, check_folder, check_program, shown, write_checks
 from shared.engine import engine_options, open_engine
 from shared.errors import ExitStatus
 from shared.fswatch.items import Candidates, Noticed, RootMissing, StillChanging
@@ -54,10 +63,16 @@ async def show_plan(settings: Settings, state_folder: Path) -> ExitStatus:
             case Skip(reason):
                 sys.stdout.write(f"leave\t{cid}\t{reason}\n")
     answered = survey.answers - sent
-    sys.stdout.write(f"leave\t{len(sent)} CIDs\tsent\nleave\t{len(answered)} CIDs\tanswered\n")
+    for name in sorted(survey.misnamed):
+        sys.stdout.write(f"leave\t{shown(name)}\t{MISNAMED}\n")
+    sys.stdout.write(f"leave\t{_cids(len(sent))}\tsent\nleave\t{_cids(len(answered))}\tanswered\n")
     if not survey.chunks:
         sys.stdout.write(f"leave\t0 CIDs\tno chunk in {settings.positions_folder}\n")
     return ExitStatus.DONE
+
+
+def _cids(count: int) -> str:
+    return "1 CID" if count == 1 else f"{count} CIDs"
 
 
 class _Plans:
@@ -101,9 +116,7 @@ async def _look(settings: Settings, done: AbstractSet[str]) -> Mapping[str, File
                 case Noticed(oddity) if cid := chunk_cid(oddity.path):
                     sys.stdout.write(f"leave\t{cid}\t{oddity.reason}\n")
                 case RootMissing(root, reason):
-                    raise FolderUnusable(
-                        f"the folder of positions {root!r}: {reason}; start in the project's root"
-                    )
+                    raise FolderUnusable(missing_positions(root, reason))
                 case _:
                     continue
     return backlog.chunks
@@ -112,46 +125,36 @@ async def _look(settings: Settings, done: AbstractSet[str]) -> Mapping[str, File
 async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
     """Print whether settings, ledger, folders, seed step, credentials and bucket are in order."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    sys.stdout.write(f"settings\tok\nledger\tok\t{len(ledger)} CIDs in {settings.ledger_file}\n")
-    status = ExitStatus.DONE
-    for name, verdict, fits in await to_thread.run_sync(_check_disk, settings, state_folder):
-        sys.stdout.write(f"{name}\t{verdict}\n")
-        status = status if fits else ExitStatus.USAGE
+    status = write_checks(
+        [
+            Check("settings", ""),
+            Check("ledger", f"{_cids(len(ledger))} in {settings.ledger_file}"),
+            *await to_thread.run_sync(_check_disk, settings, state_folder),
+        ]
+    )
     async with open_engine(engine_options(settings), journal=None) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
-        sys.stdout.write(f"credentials\tok\t{who}\n")
-        verdict, fits = await _check_bucket(settings, engine.store)
-        sys.stdout.write(f"bucket\t{verdict}\n")
-    return status if fits else ExitStatus.UNREACHABLE
+        bucket = write_checks(
+            [Check("credentials", who), await _check_bucket(settings, engine.store)]
+        )
+    return bucket or status
 
 
-def _check_disk(settings: Settings, state_folder: Path) -> list[tuple[str, str, bool]]:
-    program = settings.seed_command[0].replace("{python}", sys.executable)
-    found = shutil.which(program, path=os.environ.get("PATH"))
-    if "/" in program and found is None:
-        found = shutil.which(str(settings.project / program))
+def _check_disk(settings: Settings, state_folder: Path) -> list[Check]:
     return [
-        ("positions", *_check_folder(settings.positions_folder, os.R_OK | os.X_OK, made=False)),
-        ("staging", *_check_folder(settings.staging_folder, os.R_OK | os.W_OK | os.X_OK)),
-        ("state", *_check_folder(state_folder, os.R_OK | os.W_OK | os.X_OK)),
-        ("seed step", f"ok\t{found}" if found else f"{program!r} is not found", bool(found)),
+        check_folder("positions", settings.positions_folder, written=False, made=False),
+        check_folder("staging", settings.staging_folder),
+        check_folder("state", state_folder),
+        check_program("seed step", settings.seed_command[0], settings.project),
     ]
 
 
-def _check_folder(folder: Path, needed: int, *, made: bool = True) -> tuple[str, bool]:
-    if folder.is_dir():
-        fits = os.access(folder, needed)
-        return (f"ok\t{folder}" if fits else f"{folder}: its mode does not let us in"), fits
-    if folder.exists() or not made:
-        return f"{folder} is not a folder; start it in the project's root", False
-    return f"ok\t{folder} will be made", True
-
-
-async def _check_bucket(settings: Settings, store: ObjectStore) -> tuple[str, bool]:
+async def _check_bucket(settings: Settings, store: ObjectStore) -> Check:
+    where = str(settings.layout.jobs)
     try:
         known = await store.capabilities(settings.bucket)
         async for _ in store.pages(settings.layout.jobs, delimiter="/"):
             break
     except ObjectError as error:
-        return f"{error.code}\t{error}", False
-    return f"ok\t{settings.layout.jobs}, region {known.region or 'not told'}", True
+        return Check("bucket", where, f"{error.code}: {error}", ExitStatus.UNREACHABLE)
+    return Check("bucket", f"{where}, region {known.region or 'not told'}")

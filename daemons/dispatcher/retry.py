@@ -13,7 +13,7 @@ ALL = "all"
 
 
 def retry(_settings: Settings, state_folder: Path, wanted: str) -> int:
-    """Let the CIDs out, or all of them, and say which; the next pass tries them."""
+    """Let the CIDs out, or all of them, and say which; exit 4 when one of them was not held."""
     cids = wanted.split()
     if bad := [cid for cid in cids if cid != ALL and not CID.fullmatch(cid)]:
         raise UsageError(f"{bad[0]!r} is no CID; allowed are five digits, or {ALL!r}")
@@ -22,4 +22,5 @@ def retry(_settings: Settings, state_folder: Path, wanted: str) -> int:
     lines = [f"{cid}\tis tried again by the next pass\n" for cid in freed]
     lines += [f"{cid}\tis not in quarantine\n" for cid in cids if cid not in {ALL, *freed}]
     sys.stdout.write("".join(lines) or "the quarantine is empty\n")
-    return ExitStatus.DONE
+    unknown = [cid for cid in cids if cid not in {ALL, *freed}]
+    return ExitStatus.PARTLY_DONE if unknown else ExitStatus.DONE

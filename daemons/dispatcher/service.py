@@ -151,7 +151,7 @@ class Dispatcher:
         async for item in items:
             self.lookout.see(item)
         if self.lookout.missing:
-            raise FolderUnusable(f"{self.lookout.missing}; start it in the project's root")
+            raise FolderUnusable(self.lookout.missing)
         while not self._control.stopping.is_set():
             if not (await self._run_pass()).waiting:
                 break
@@ -229,6 +229,7 @@ class Dispatcher:
         if now - self._surveyed_at >= self._limits.interval_seconds:
             self._survey = await self._jobs.survey()
             self._surveyed_at = now
+            self.lookout.are_misnamed(self._survey.misnamed)
             self.lookout.are_done(self._sent | self._survey.answers)
 
     async def _act(self, counts: PassCounts) -> None:
@@ -276,6 +277,7 @@ class Dispatcher:
     async def _send(self, cid: str, action: Send, counts: PassCounts) -> None:
         began = anyio.current_time()
         chunk = Chunk(cid, self.lookout.backlog.chunks[cid])
+        was_begun = cid in self._begun
         self._begun[cid] = action.folder
         try:
             result = await self._jobs.send(chunk, action.folder)
@@ -287,6 +289,8 @@ class Dispatcher:
             await self._jobs.tidy(cid)
         await self._jobs.done()
         self._control.progress()
+        if not (result.asked or was_begun):
+            del self._begun[cid]
         if result.complete:
             self._is_sent(cid)
             tell_sent(cid, action, result, anyio.current_time() - began)

@@ -28,6 +28,8 @@ SEED_COMMAND = (
     "--out-dir",
     "{out_dir}",
 )
+_OWN_WORDS = 5
+"""As many words name the step; flags follow."""
 
 
 class Settings(HandshakeSettings):
@@ -119,6 +121,11 @@ class Settings(HandshakeSettings):
         words = parse_template(given[0] if len(given) == 1 else given)
         check_template(words, PLACEHOLDERS)
         return words
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the seed step is our own, with whatever flags."""
+        return self.seed_command[:_OWN_WORDS] == SEED_COMMAND[:_OWN_WORDS]
 
     @property
     def stability(self) -> timedelta:

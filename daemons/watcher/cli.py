@@ -32,7 +32,13 @@ def main(argv: Sequence[str]) -> int:
         render_status=_render_status,
         finishes=True,
         actions=[
-            Action("--retry", "let parked CIDs be tried again", _put_back, "CID", several=True)
+            Action(
+                "--retry",
+                "let parked CIDs be tried again, or 'all'",
+                _put_back,
+                "CID",
+                several=True,
+            )
         ],
     )
     return run_daemon_command(command, argv)

@@ -138,10 +138,7 @@ class CidJobs:
         outcome = Outcome(target, Ending.LOST)
         with ExitStack() as files:
             keeper = LeaseKeeper(
-                claim,
-                target,
-                lease_seconds=self._rules.lease_seconds,
-                now=self._clock().isoformat(timespec="seconds"),
+                claim, target, lease_seconds=self._rules.lease_seconds, clock=self._clock
             )
             attempt = _Attempt(target, keeper, leave, files)
             try:

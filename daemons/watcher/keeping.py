@@ -6,6 +6,7 @@ itself, which costs others only time.
 
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from itertools import count
 
 import anyio
@@ -32,12 +33,14 @@ _PATIENCE = Pace(interval_seconds=0, first_back_off_seconds=0.5, longest_back_of
 class LeaseKeeper:
     """Looks after one claim."""
 
-    def __init__(self, claim: Claim, target: Target, *, lease_seconds: float, now: str) -> None:
+    def __init__(
+        self, claim: Claim, target: Target, *, lease_seconds: float, clock: Callable[[], datetime]
+    ) -> None:
         self.claim = claim
         self.lost = False
         self._target = target
         self._lease_seconds = lease_seconds
-        self._now = now
+        self._clock = clock
 
     async def beat(self, at_beat: Callable[[], Awaitable[None]], over: anyio.CancelScope) -> None:
         """Renew until cancelled; a claim that was lost cancels everything that is done for it."""
@@ -89,7 +92,7 @@ class LeaseKeeper:
             exit_status=why.exit_status,
             attempts=attempts,
             host=socket.gethostname(),
-            failed_at=self._now,
+            failed_at=self._clock().isoformat(timespec="seconds"),
             log_tail=why.tail,
         )
         kept = await self._finally(lambda: self.claim.park(report))

@@ -26,7 +26,7 @@ from shared.errors import SuiteError
 from shared.handshake.claims import LeaseBook, LeaseUnreadable, SeenLease
 from shared.handshake.layout import JobFolder, Runout
 from shared.handshake.lease import LeaseWatch
-from shared.handshake.listing import list_jobs, list_results
+from shared.handshake.listing import list_jobs, list_reports, list_results
 from shared.ledger import Ledger
 from shared.s3.store import ObjectStore
 
@@ -128,13 +128,7 @@ class Lookout:
             self.candidates.note_result(result)
 
     async def _list_reports(self, *, full: bool) -> None:
-        layout = self._book.layout
-        reports: dict[str, str] = {}
-        async for page in self._store.pages(layout.failures):
-            for found in page.objects:
-                cid = layout.cid_of(found.uri.key)
-                if cid is not None:
-                    reports[cid] = found.etag
+        reports = await list_reports(self._store, self._book.layout)
         self.candidates.note_reports(reports, full=full)
 
     async def _read_lease(self, one: Candidate) -> None:

@@ -4,6 +4,7 @@ Ledger, work folder (the lock lies on it), state folder, S3, what a crash left b
 reverse.
 """
 
+import os
 import secrets
 import socket
 from collections.abc import AsyncIterator
@@ -29,6 +30,7 @@ from daemons.watcher.workspace import Workspace, open_workspace
 from shared.aws.imds import watch_spot_notice
 from shared.engine import Engine, engine_options, open_engine, sweep_uploads
 from shared.errors import AlreadyRunning, UsageError
+from shared.files import ready_folder
 from shared.handshake.claims import LeaseBook, probe_conditional_writes
 from shared.handshake.layout import CID
 from shared.handshake.lease import LeaseWatch, Owner
@@ -85,6 +87,7 @@ async def open_daemon(
 ) -> AsyncIterator[Daemon]:
     """Open everything for the length of a block; `shared.errors` say what stands in the way."""
     ledger = await to_thread.run_sync(open_ledger, settings)
+    await to_thread.run_sync(_require_writable, settings.ledger_file)
     with ExitStack() as stack:
         workspace = stack.enter_context(open_workspace(settings.work_folder))
         folder = _own_state(state_folder, workspace, stack)
@@ -108,6 +111,17 @@ def open_ledger(settings: Settings) -> Ledger:
     ledger = Ledger(settings.ledger_file, accepts=CID, name="ledger of processed CIDs")
     ledger.load()
     return ledger
+
+
+def _require_writable(ledger: Path) -> None:
+    """Refuse a ledger in which nothing could be recorded; nobody holds it, so nobody tries."""
+    ledger = ledger.absolute()
+    place = ledger if ledger.exists() else ledger.parent
+    if not os.access(place, os.W_OK):
+        raise UsageError(
+            f"the ledger of processed CIDs {str(ledger)!r} cannot be written by this user: "
+            f"{str(place)!r} is not for it; change its owner or mode, or name another"
+        )
 
 
 def open_book(settings: Settings, store: ObjectStore, owner: Owner) -> LeaseBook:
@@ -181,8 +195,16 @@ def step_rules(settings: Settings) -> StepRules:
     return StepRules(
         root=settings.root.absolute(),
         steps={
-            "sidecar": StepRule(settings.sidecar_template, settings.sidecar_seconds),
-            "closest": StepRule(settings.closest_command, settings.closest_seconds),
+            "sidecar": StepRule(
+                settings.sidecar_template,
+                settings.sidecar_seconds,
+                built_in=settings.is_built_in("sidecar"),
+            ),
+            "closest": StepRule(
+                settings.closest_command,
+                settings.closest_seconds,
+                built_in=settings.is_built_in("closest"),
+            ),
         },
         values={
             "catalogue": settings.catalogue,
@@ -199,12 +221,12 @@ def step_rules(settings: Settings) -> StepRules:
 
 def _own_state(state_folder: Path, workspace: Workspace, stack: ExitStack) -> Path:
     """Have a state folder of our own: the one that was named, or one in it when it is taken."""
-    state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ready_folder(state_folder, "state folder", mode=0o700)
     try:
         stack.enter_context(hold_lock(state_folder, notes=state_folder))
     except AlreadyRunning:
         folder = state_folder / f"watcher-{workspace.number}"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        ready_folder(folder, "state folder", mode=0o700)
         stack.enter_context(hold_lock(folder, notes=folder))
         return folder
     return state_folder

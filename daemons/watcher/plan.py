@@ -103,6 +103,8 @@ class StepEnd:
     """It could not be started, or its keeper failed."""
     reason: str
     tail: str
+    built_in: bool
+    """It was our own step: its exit statuses are those of the suite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def judge_step(end: StepEnd) -> Blamed | Halted | None:
     |---------------------------------------------------------|---------------------------------|
     | well                                                    | nobody's                        |
     | it could not be started                                 | the configuration's (2)         |
-    | exit 3, 6 and 7, as our own steps say                   | what this status says           |
+    | exit 3, 6 and 7 of a built-in step                      | what this status says           |
     | SIGTERM, SIGINT, SIGHUP before its time was over        | whoever stops this machine (6)  |
     | its time was over                                       | the job's                       |
     | its last lines name a command or argument that is wrong | the configuration's (2)         |
@@ -142,6 +144,9 @@ def judge_step(end: StepEnd) -> Blamed | Halted | None:
     | they name a network that does not answer                | its own (6)                     |
     | they name a full disk                                   | the disk's (7)                  |
     | any other status or signal                              | the job's                       |
+
+    What a status of somebody's own command means, nobody knows but who wrote it. Its last lines are
+    read all the same: the scripts that were here before say in no other way what they lack.
     """
     if end.ok:
         return None
@@ -155,7 +160,7 @@ def judge_step(end: StepEnd) -> Blamed | Halted | None:
 def _blame(end: StepEnd) -> int | None:
     if end.fault:
         return _BAD_INPUT
-    if end.exit_status in {_NO_CREDENTIALS, _UNREACHABLE, _SAFETY_STOP}:
+    if end.built_in and end.exit_status in {_NO_CREDENTIALS, _UNREACHABLE, _SAFETY_STOP}:
         return end.exit_status
     if end.signal in _STOPPED and not end.timed_out:
         return _UNREACHABLE

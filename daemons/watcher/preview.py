@@ -1,6 +1,5 @@
 """Look without touching: what a pass would do (`--plan`), and whether it could (`--check`)."""
 
-import os
 import secrets
 import socket
 import sys
@@ -10,13 +9,13 @@ from anyio import to_thread
 
 from daemons.watcher.opening import open_book, open_ledger
 from daemons.watcher.settings import Settings
+from shared.checks import Check, check_folder, check_program, write_checks
 from shared.engine import Engine, engine_options, open_engine
 from shared.errors import ExitStatus
 from shared.handshake.claims import LeaseBook, LeaseUnreadable, probe_conditional_writes
 from shared.handshake.lease import Lease, LeaseState, Owner
 from shared.handshake.listing import Job, list_jobs, list_results
-from shared.s3.errors import BucketMissing, ObjectError
-from shared.s3.uri import S3Uri
+from shared.s3.errors import ObjectError
 
 
 async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
@@ -25,7 +24,9 @@ async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
     async with open_engine(engine_options(settings), journal=None) as engine:
         book = open_book(settings, engine.store, _nobody())
         jobs: dict[str, Job] = {}
+        listed = False
         async for job in list_jobs(engine.store, settings.layout):
+            listed = True
             if job.folder.cid not in ledger:
                 jobs[job.folder.cid] = job
         results: dict[str, list[str]] = {cid: [] for cid in jobs}
@@ -36,7 +37,8 @@ async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
             verb, reason = await _plan(book, job, results[cid])
             sys.stdout.write(f"{verb}\t{cid}\t{job.folder}\t{reason}\n")
         if not jobs:
-            sys.stdout.write("IDLE\tevery job is in the ledger\n")
+            why = "every job is in the ledger" if listed else "no job is in the bucket"
+            sys.stdout.write(f"IDLE\t{why}\n")
     return ExitStatus.DONE
 
 
@@ -66,45 +68,59 @@ def _by_lease(lease: Lease) -> tuple[str, str]:
             return "claim", f"released: {lease.reason}; it has failed {lease.attempts} times"
 
 
-async def run_checks(settings: Settings, _state_folder: Path) -> ExitStatus:
-    """Print whether settings, folders, credentials, bucket and its fences are in order."""
-    await to_thread.run_sync(open_ledger, settings)
-    sys.stdout.write(f"settings\tok\nledger\tok\t{settings.ledger_file}\n")
-    fault = _work_fault(settings.work_folder)
-    sys.stdout.write(f"work\t{fault or 'ok'}\t{settings.work_folder}\n")
-    status = ExitStatus.USAGE if fault else ExitStatus.DONE
+async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
+    """Print whether settings, folders, steps, credentials, bucket and its fences are in order."""
+    ledger = await to_thread.run_sync(open_ledger, settings)
+    count = "1 CID" if len(ledger) == 1 else f"{len(ledger)} CIDs"
+    status = write_checks(
+        [
+            Check("settings", ""),
+            Check("ledger", f"{count} in {settings.ledger_file.absolute()}"),
+            *await to_thread.run_sync(_check_disk, settings, state_folder),
+        ]
+    )
     async with open_engine(engine_options(settings), journal=None) as engine:
         who = engine.place.arn or "unknown (the service answers no identity)"
-        sys.stdout.write(f"credentials\tok\t{who}\n")
-        verdict, found = await _check_bucket(settings, engine)
-        sys.stdout.write(f"bucket {settings.bucket}\t{verdict}\n")
-    return status if found is ExitStatus.DONE else found
+        bucket = write_checks([Check("credentials", who), await _check_bucket(settings, engine)])
+    return bucket or status
 
 
-async def _check_bucket(settings: Settings, engine: Engine) -> tuple[str, ExitStatus]:
+def _check_disk(settings: Settings, state_folder: Path) -> list[Check]:
+    return [
+        check_folder("work", settings.work_folder),
+        check_folder("state", state_folder),
+        check_program("sidecar step", settings.sidecar_template[0], settings.root),
+        check_program("closest step", settings.closest_command[0], settings.root),
+        _check_catalogue(settings),
+    ]
+
+
+def _check_catalogue(settings: Settings) -> Check:
+    """Look for a catalogue on this disk; one that is elsewhere is the step's to find."""
+    if not any("{catalogue}" in word for word in settings.sidecar_template):
+        what = "the public one" if settings.is_built_in("sidecar") else "what the step reads"
+        return Check("catalogue", what)
+    if "://" in settings.catalogue:
+        return Check("catalogue", f"{settings.catalogue} (not looked into)")
+    folder = settings.root / settings.catalogue
+    return check_folder("catalogue", folder, written=False, made=False)
+
+
+async def _check_bucket(settings: Settings, engine: Engine) -> Check:
+    where = str(settings.layout.jobs)
     try:
-        await engine.store.capabilities(settings.bucket)
-        async for _ in engine.store.pages(S3Uri(settings.bucket, settings.layout.jobs.key)):
+        known = await engine.store.capabilities(settings.bucket)
+        async for _ in engine.store.pages(settings.layout.jobs, delimiter="/"):
             break
         fenced = await probe_conditional_writes(
             engine.store, settings.layout, secrets.token_hex(16)
         )
-    except BucketMissing:
-        return "does not exist; create it or name another", ExitStatus.UNREACHABLE
     except ObjectError as error:
-        return f"{error.code}; {error}", ExitStatus.UNREACHABLE
-    if fenced or settings.sole_watcher:
-        return "ok" if fenced else "ok for one watcher only", ExitStatus.DONE
-    return "does not honour conditional writes; see --sole-watcher", ExitStatus.USAGE
-
-
-def _work_fault(folder: Path) -> str:
-    """Say why the work folder, or the first folder above it that is there, cannot be used."""
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir():
-        return f"{str(folder)!r} is no folder"
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{str(folder)!r} cannot be written"
+        return Check("bucket", where, f"{error.code}: {error}", ExitStatus.UNREACHABLE)
+    if not (fenced or settings.sole_watcher):
+        return Check("bucket", where, "does not honour conditional writes; see --sole-watcher")
+    alone = "" if fenced else ", for one watcher only"
+    return Check("bucket", f"{where}, region {known.region or 'not told'}{alone}")
 
 
 def _nobody() -> Owner:

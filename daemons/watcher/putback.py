@@ -12,15 +12,20 @@ from shared.engine import engine_options, open_engine
 from shared.errors import ExitStatus, UsageError
 from shared.handshake.layout import CID
 from shared.handshake.lease import Owner
+from shared.handshake.listing import list_reports
 from shared.lifecycle import run
+
+ALL = "all"
+
+_PUT_BACK = "put back; the watchers try it again"
 
 
 def put_back_cids(settings: Settings, _state_folder: Path, value: str) -> int:
-    """Put the named CIDs back; exit 4 when one of them was not parked."""
+    """Put the named CIDs back, or all that are parked; exit 4 when one of them was not parked."""
     cids = list(dict.fromkeys(value.split()))
     for cid in cids:
-        if not CID.fullmatch(cid):
-            raise UsageError(f"{cid!r} is no CID; name five digits, such as 02104")
+        if cid != ALL and not CID.fullmatch(cid):
+            raise UsageError(f"{cid!r} is no CID; allowed are five digits, or {ALL!r}")
     return run(lambda: _put_back(settings, cids))
 
 
@@ -31,9 +36,14 @@ async def _put_back(settings: Settings, cids: Sequence[str]) -> ExitStatus:
     status = ExitStatus.DONE
     async with open_engine(engine_options(settings), journal=None) as engine:
         book = open_book(settings, engine.store, owner)
-        for cid in cids:
+        if ALL in cids:
+            reported = await list_reports(engine.store, settings.layout)
+            back = [cid for cid in sorted(reported) if await book.put_back(cid)]
+            lines = [f"{cid}\t{_PUT_BACK}\n" for cid in back]
+            sys.stdout.write("".join(lines) or "no CID is parked\n")
+        for cid in (cid for cid in cids if cid != ALL):
             done = await book.put_back(cid)
-            said = "put back; the watchers try it again" if done else "not parked; nothing changed"
+            said = _PUT_BACK if done else "not parked; nothing changed"
             sys.stdout.write(f"{cid}\t{said}\n")
             status = status if done else ExitStatus.PARTLY_DONE
     return status

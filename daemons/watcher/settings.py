@@ -65,6 +65,8 @@ _COMMAND_WORDS = (
     + " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
 )
 _MOST_WORKERS = 16
+_OWN_WORDS = 5
+"""As many words name a built-in step; flags follow."""
 
 
 class Settings(HandshakeSettings):
@@ -189,6 +191,14 @@ class Settings(HandshakeSettings):
         """The sidecar step's command; the built-in one is told of another catalogue."""
         named = self.catalogue and self.sidecar_command == SIDECAR_COMMAND
         return (*self.sidecar_command, *CATALOGUE_FLAGS) if named else self.sidecar_command
+
+    def is_built_in(self, step: str) -> bool:
+        """Whether a step is our own, with whatever flags."""
+        named, own = {
+            "sidecar": (self.sidecar_command, SIDECAR_COMMAND),
+            "closest": (self.closest_command, CLOSEST_COMMAND),
+        }[step]
+        return named[:_OWN_WORDS] == own[:_OWN_WORDS]
 
     @property
     def pixels_at_once(self) -> int:

@@ -98,8 +98,9 @@ def render_status(status: Status, now: datetime) -> str:
 
 def _lines(status: Status, now: datetime) -> list[str]:
     details = status.details
-    lines = render_head(status, str(details.get("work_folder")), now, success="last look")
+    lines = render_head(status, str(details.get("root")), now, success="last look")
     totals, last = details.get("totals"), details.get("last_pass")
+    lines.append(f"  works in    {details.get('work_folder')}")
     lines.append(f"  at hand     {details.get('at_hand') or 'nothing'}")
     if isinstance(totals, dict):
         lines.append(

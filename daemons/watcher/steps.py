@@ -35,6 +35,8 @@ class StepRule:
 
     template: tuple[str, ...]
     time_seconds: float
+    built_in: bool
+    """It is our own, and no command of somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class CommandSteps:
             fault=bool(outcome.fault),
             reason=outcome.reason(),
             tail=outcome.tail,
+            built_in=rule.built_in,
         )
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.errors import AlreadyRunning
-from shared.files import write_durably
+from shared.files import ready_folder, write_durably
 from shared.handshake.layout import CID, OUTPUT_FOLDER, SEEDS_FOLDER
 from shared.lock import hold_lock
 
@@ -106,8 +106,13 @@ class Workspace:
 
 @contextmanager
 def open_workspace(work: Path) -> Iterator[Workspace]:
-    """Have the first work folder that nobody else has until the `with` ends."""
-    work.mkdir(parents=True, exist_ok=True)
+    """Have the first work folder that nobody else has until the `with` ends.
+
+    Raises:
+        UsageError: there is none that we may write into.
+        AlreadyRunning: others have all of them.
+    """
+    ready_folder(work, "work folder")
     with ExitStack() as stack:
         number = _first_free(work, stack)
         folder = work / str(number)
@@ -119,7 +124,7 @@ def _first_free(work: Path, stack: ExitStack) -> int:
     reason = ""
     for number in range(1, _MOST_WATCHERS + 1):
         folder = work / str(number)
-        folder.mkdir(exist_ok=True)
+        ready_folder(folder, "work folder")
         try:
             stack.enter_context(hold_lock(folder))
         except AlreadyRunning as error:

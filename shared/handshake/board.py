@@ -112,11 +112,24 @@ class Board:
         return counts
 
     @property
+    def is_alive(self) -> bool:
+        """Whether somebody computes: a claim has its heartbeat, or something was finished lately.
+
+        Where the scripts work there are no claims, and a CID may take them long.
+        """
+        claims = list(self.facts.claims.values())
+        if any(not self.is_silent(claim) for claim in _held(self)):
+            return True
+        lately = self.now - (SILENT_AFTER if claims else OLD_AFTER)
+        finished = _given(result.finished_at for result in self.facts.results.values())
+        return any(moment > lately for moment in finished)
+
+    @property
     def time_left(self) -> timedelta | None:
         """Until everything that needs no person is processed; None: not known."""
         if not self.remaining:
             return timedelta(0)
-        if self.processing is None:
+        if self.processing is None or not self.is_alive:
             return None
         hours = self.remaining / self.processing.per_hour
         return timedelta(hours=hours) if hours < 24 * 365 * 100 else None

@@ -105,9 +105,13 @@ def _time_left(board: Board) -> str:
     left = board.time_left
     if not board.remaining:
         return "nothing is left to compute"
+    are = "CID is" if board.remaining == 1 else "CIDs are"
+    if not board.is_alive:
+        return f"not known, nobody is heard of; {board.remaining:,} {are} left to compute"
     if left is None:
-        return f"not known; {board.remaining:,} CIDs are left to compute"
-    return f"{duration(left)} for the {board.remaining:,} CIDs that are left to compute"
+        return f"not known; {board.remaining:,} {are} left to compute"
+    those = "CID that is" if board.remaining == 1 else "CIDs that are"
+    return f"{duration(left)} for the {board.remaining:,} {those} left to compute"
 
 
 def _rows(title: str, board: Board, rows: Sequence[Row]) -> list[str]:

@@ -77,8 +77,13 @@ def _report(report: FailureReport | None) -> list[str]:
         return []
     status = "none" if report.exit_status is None else report.exit_status
     return [
-        f"failure of step {report.step}: {report.reason}",
+        f"failure of step {report.step}: {_without_step(report)}",
         f"  attempts {report.attempts}, exit status {status}",
         f"  on {report.host} at {report.failed_at}",
         *(["  the end of its log:", *indented(report.log_tail)] if report.log_tail else []),
     ]
+
+
+def _without_step(report: FailureReport) -> str:
+    """Return the reason, which begins with the step where it stands alone, without that."""
+    return report.reason.removeprefix("step ").removeprefix(f"{report.step}: ")

@@ -95,6 +95,17 @@ async def list_results(
         yield result
 
 
+async def list_reports(store: ObjectStore, layout: Layout) -> dict[str, str]:
+    """Return the failure reports, CID to ETag; whether a CID is parked, its lease tells."""
+    reports: dict[str, str] = {}
+    async for page in store.pages(layout.failures):
+        for found in page.objects:
+            cid = layout.cid_of(found.uri.key)
+            if cid is not None:
+                reports[cid] = found.etag
+    return reports
+
+
 def _into_job(job: Job, rest: str, found: ObjectInfo) -> None:
     path = rest.removeprefix(SEEDS_FOLDER)
     if rest == MARKER:

@@ -62,7 +62,12 @@ def test_a_plan_names_what_a_pass_would_do_and_changes_nothing(ground: Collector
 
 def test_a_check_says_what_is_wrong(ground: CollectorGround) -> None:
     """Ledger, folders, credentials and bucket, with a status that a script can use."""
-    assert ground.command("--check").status == 0
+    good = ground.command("--check")
+    assert good.status == 0
+    assert [line.split("\t")[:2] for line in good.stdout.splitlines()] == [
+        [name, "ok"]
+        for name in ("settings", "ledger", "inbox", "central", "state", "credentials", "bucket")
+    ]
 
     missing = ground.command("--check", env={"BUCKET": "another-bucket"})
     assert missing.status == 6
@@ -71,9 +76,21 @@ def test_a_check_says_what_is_wrong(ground: CollectorGround) -> None:
     ground.ledger.write_text(f"{ONE}\n")
     unmounted = ground.command("--check")
     assert unmounted.status == 2
-    assert "mount or create it" in unmounted.stdout
+    assert "central\tis not there; mount it" in unmounted.stdout
     stranger = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     assert ground.command("--check", env=stranger).status == 3
+
+
+def test_a_state_folder_that_cannot_be_had_is_named(ground: CollectorGround) -> None:
+    """No traceback in the journal: exit 2, and which folder to give to whom."""
+    file = ground.root / "file"
+    file.touch()
+
+    outcome = ground.command("--once", "--state-directory", str(file / "state"))
+
+    assert outcome.status == 2
+    assert len(outcome.stderr.splitlines()) == 1
+    assert str(file / "state") in outcome.stderr
 
 
 BAD: Sequence[tuple[Sequence[str], Mapping[str, str], Sequence[str]]] = (

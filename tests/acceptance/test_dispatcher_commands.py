@@ -30,8 +30,10 @@ def test_one_pass_sends_what_is_there(ground: DispatcherGround) -> None:
     (ground.positions / "positions_chunk_123.csv").write_text("x")
     (ground.positions / "positions_chunk_02104.csv.bak").write_text("x")
 
+    planned = ground.command("--plan")
     outcome, again = ground.command("--once"), ground.command("--once")
 
+    assert "leave\tpositions_chunk_123.csv\ta CID is exactly five digits\n" in planned.stdout
     assert (outcome.status, again.status) == (0, 0)
     assert ground.recorded() == ["00001", "00002"]
     assert [sorted(files) for files in ground.jobs().values()] == [
@@ -56,8 +58,8 @@ def test_the_plan_says_what_a_pass_would_do_and_does_nothing(ground: DispatcherG
     assert [line[:2] for line in lines] == [
         ["send", "00001"],
         ["record", "00004"],
-        ["leave", "1 CIDs"],
-        ["leave", "1 CIDs"],
+        ["leave", "1 CID"],
+        ["leave", "1 CID"],
     ]
     assert ground.complete() == ["00004"]
     assert ground.recorded() == ["00003"]
@@ -72,6 +74,7 @@ def test_the_check_finds_what_is_missing(ground: DispatcherGround) -> None:
 
     assert (good.status, bad.status, nowhere.status) == (0, 2, 6)
     assert "seed step\tok" in good.stdout
+    assert all(line.split("\t")[1] == "ok" for line in good.stdout.splitlines())
     assert "/no/such/program" in bad.stdout
     assert "no-such-bucket" in nowhere.stdout
 
@@ -179,7 +182,7 @@ def test_bad_input_is_quarantined_shown_and_put_back(ground: DispatcherGround) -
     ground.chunk("00001")
     ground.chunk("00002")
 
-    outcome = ground.command("--once", *command)
+    outcome = ground.command("--once", "--attempts", "1", *command)
     shown = ground.command("--status", *command)
 
     assert outcome.status == 4
@@ -198,6 +201,8 @@ def test_bad_input_is_quarantined_shown_and_put_back(ground: DispatcherGround) -
     freed = ground.command("--retry", "00001", "00009", *command)
     assert "00001\tis tried again" in freed.stdout
     assert "00009\tis not in quarantine" in freed.stdout
+    assert freed.status == 4
+    assert ground.command("--retry", "all").status == 0
     assert ground.command("--once").status == 0
     assert ground.complete() == ["00001", "00002"]
 
@@ -275,6 +280,61 @@ def test_two_dispatchers_of_one_project_meet_at_the_ledger(ground: DispatcherGro
 
     assert second.status == 5
     assert str(daemon.pid) in second.stderr
+    assert second.stderr.strip().endswith("; stop it first")
+
+
+def test_two_ledgers_make_no_two_dispatchers(ground: DispatcherGround) -> None:
+    """They would remove each other's seeds: who is in the staging folder is alone there."""
+    daemon = ground.start()
+    daemon.wait_for("ready")
+
+    second = ground.command(
+        *("--once", "--ledger", ".other_cids"),
+        *("--state-directory", str(ground.folder / "other")),
+    )
+
+    assert second.status == 5
+    assert str(ground.staging) in second.stderr
+    assert second.stderr.strip().endswith("; stop it first")
+    assert not (ground.root / ".other_cids").exists()
+
+
+def test_in_the_wrong_folder_it_says_what_to_do_and_leaves_nothing(
+    ground: DispatcherGround,
+) -> None:
+    """A ledger that is left where none belongs is found months later, and believed."""
+    elsewhere = ground.folder / "else where"
+    elsewhere.mkdir()
+
+    outcome = ground.command("--once", "--root", str(elsewhere))
+
+    assert outcome.status == 2
+    positions = elsewhere / "data/local-cats/tmp/positions/new"
+    assert f"or make it: mkdir -p '{positions}'" in outcome.stderr
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_it_asks_for_its_bucket_before_it_is_ready(ground: DispatcherGround) -> None:
+    """A wrong name is seen by who starts it, and not in the log of the first chunk's day."""
+    once = ground.command("--once", "--bucket", "no-such-bucket")
+    daemon = ground.start("--bucket", "no-such-bucket")
+
+    assert (once.status, daemon.wait()) == (6, 6)
+    assert "no-such-bucket" in once.stderr
+    assert daemon.events("ready") == []
+
+
+@pytest.mark.parametrize("option", ["--state-directory", "--staging"])
+def test_a_folder_that_cannot_be_had_is_named(ground: DispatcherGround, option: str) -> None:
+    """No traceback: exit 2 and the folder."""
+    file = ground.folder / "a file"
+    file.touch()
+
+    outcome = ground.command("--once", option, str(file / "folder"))
+
+    assert outcome.status == 2
+    assert len(outcome.stderr.splitlines()) == 1
+    assert str(file / "folder") in outcome.stderr
 
 
 def test_s3_in_trouble_costs_bounded_requests_and_loses_nothing(ground: DispatcherGround) -> None:
@@ -291,8 +351,6 @@ def test_s3_in_trouble_costs_bounded_requests_and_loses_nothing(ground: Dispatch
     daemon.wait_for("cid_sent", cid="00001")
 
     assert daemon.stop() == 0
-    once = ground.command("--once", "--bucket", "no-such-bucket")
-    assert once.status == 0
     ground.chunk("00002")
     assert ground.command("--once", "--bucket", "no-such-bucket").status == 6
 

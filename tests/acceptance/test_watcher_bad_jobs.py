@@ -102,23 +102,44 @@ def test_a_parked_cid_is_put_back_by_a_command(ground: WatcherGround) -> None:
     (ground.folder / "bad" / "00007").unlink()
 
     said = ground.command("--retry", "00007", "00008")
+    everything = ground.command("--retry", "all")
 
     assert said.status == 4
     assert said.stdout.splitlines() == [
         "00007\tput back; the watchers try it again",
         "00008\tnot parked; nothing changed",
     ]
+    assert (everything.status, everything.stdout.strip()) == (0, "no CID is parked")
     daemon.wait_for("job_processed", cid="00007")
     assert daemon.stop() == 0
     assert LAYOUT.failure("00007").key not in ground.s3.keys(BUCKET)
 
 
 @pytest.mark.timeout(120)
+def test_all_parked_cids_are_put_back_by_one_word(ground: WatcherGround) -> None:
+    """A step that was wrong for a night parks hundreds; nobody types their numbers.
+
+    `exit 3` of a command of somebody's own says nothing about credentials: it parks as well.
+    """
+    ground.misbehave("00007", "exit 1")
+    ground.misbehave("00008", "exit 3")
+    ground.send("00006", "00007", "00008")
+    assert ground.start("--once", "--attempts", "1").wait() == 4
+    for cid in ("00007", "00008"):
+        (ground.folder / "bad" / cid).unlink()
+
+    said = ground.command("--retry", "all")
+
+    assert said.status == 0
+    assert [line.split("\t")[0] for line in said.stdout.splitlines()] == ["00007", "00008"]
+    assert ground.start("--once").wait() == 0
+    assert ground.recorded() == ["00006", "00007", "00008"]
+
+
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("shell", "status"),
     [
-        ("exit 6", 6),
-        ("exit 3", 3),
         ("echo 'botocore.exceptions.NoCredentialsError: Unable to locate credentials'; exit 1", 3),
         ("echo 'cp: error writing: No space left on device'; exit 1", 7),
         ("echo 'steps.py: error: unrecognized arguments: --optical'; exit 2", 2),
@@ -189,6 +210,7 @@ def test_status_plan_and_check_tell_what_is(ground: WatcherGround) -> None:
     ground.send("00002", marker=False)
 
     planned = ground.command("--plan")
+    nothing = ground.command("--plan", "--prefix", "other/hand-shake")
     checked = ground.command("--check")
     assert ground.start("--once", "--attempts", "1").wait() == 4
     shown = ground.command("--status")
@@ -199,8 +221,16 @@ def test_status_plan_and_check_tell_what_is(ground: WatcherGround) -> None:
         ["wait", "00002"],
         ["claim", "00003"],
     ]
+    assert nothing.stdout.splitlines() == ["IDLE\tno job is in the bucket"]
     assert checked.status == 0
-    assert checked.stdout.count("\tok") == 5
+    rows = [line.split("\t")[:2] for line in checked.stdout.splitlines()]
+    assert rows == [
+        *(["settings", "ok"], ["ledger", "ok"], ["work", "ok"], ["state", "ok"]),
+        *(["sidecar step", "ok"], ["closest step", "ok"], ["catalogue", "ok"]),
+        *(["credentials", "ok"], ["bucket", "ok"]),
+    ]
+    assert f"watcher of {ground.root()} (" in shown.stdout
+    assert "state       not running" in shown.stdout
     assert "1 processed" in shown.stdout
     assert "parked      00003: step sidecar: exit status 1" in shown.stdout
     assert [line.split("\t")[:2] for line in after.stdout.splitlines()] == [
@@ -209,6 +239,35 @@ def test_status_plan_and_check_tell_what_is(ground: WatcherGround) -> None:
     ]
     status = json.loads((ground.folder / "state-a" / "status.json").read_text())
     assert status["details"]["totals"]["parked"] == 1
+
+
+@pytest.mark.timeout(60)
+def test_the_check_finds_what_the_steps_will_miss(ground: WatcherGround) -> None:
+    """Better before the unit is started than from a thousand halted CIDs."""
+    broken = ground.command(
+        *("--check", "--sidecar-command", "/no/such/program --in {catalogue}"),
+        *("--catalogue", str(ground.folder / "no-sky")),
+    )
+
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in broken.stdout.splitlines()}
+    assert broken.status == 2
+    assert "is not found" in rows["sidecar step"][0]
+    assert rows["catalogue"][0].startswith("is not there")
+    assert rows["catalogue"][1] == str(ground.folder / "no-sky")
+    assert rows["closest step"][0] == "ok"
+
+
+@pytest.mark.timeout(60)
+def test_a_folder_that_cannot_be_had_is_named(ground: WatcherGround) -> None:
+    """No traceback in the journal: exit 2, and which folder to give to whom."""
+    file = ground.folder / "file"
+    file.touch()
+
+    outcome = ground.command("--once", "--work", str(file / "work"))
+
+    assert outcome.status == 2
+    assert len(outcome.stderr.splitlines()) == 1
+    assert str(file / "work") in outcome.stderr
 
 
 @pytest.mark.timeout(60)

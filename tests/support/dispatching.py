@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from daemons.dispatcher.intent import Intent
-from daemons.dispatcher.job import ChunkJobs
+from daemons.dispatcher.job import ChunkJobs, SeedStep
 from daemons.dispatcher.opening import open_ledger, resume, watch_options
 from daemons.dispatcher.quarantine import Patience, Quarantine
 from daemons.dispatcher.report import PassCounts
@@ -105,6 +105,8 @@ class Project:
     patience: Patience = field(default_factory=Patience)
     limits: Limits = field(default_factory=lambda: Limits(60.0))
     command: Sequence[str] = COMMAND
+    built_in: bool = True
+    """Whether the step's exit statuses are those of our own."""
 
     def __post_init__(self) -> None:
         for folder in (self.positions, self.staging, self.state):
@@ -226,7 +228,13 @@ class Life:
         self.quarantine = Quarantine(project.state, project.command, project.patience)
         self.quarantine.load()
         jobs = ChunkJobs(
-            store, LAYOUT, staging, ledger, intent, project.command, project.step, step=step
+            store,
+            LAYOUT,
+            staging,
+            ledger,
+            intent,
+            SeedStep(project.command, project.step, built_in=project.built_in),
+            step=step,
         )
         self.service = Dispatcher(
             Means(jobs, store, LAYOUT, ledger, self.quarantine),

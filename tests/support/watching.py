@@ -56,7 +56,7 @@ def result(cid: str, rows: int = 2, *, shift: float = 0.0) -> Mapping[str, bytes
 
 def went_well(step: str) -> StepEnd:
     """The end of a step without a fault."""
-    return StepEnd(step, True, 0, None, False, False, "exit status 0", "")  # noqa: FBT003 - a table row
+    return StepEnd(step, True, 0, None, False, False, "exit status 0", "", True)  # noqa: FBT003 - a table row
 
 
 def went_wrong(step: str, status: int = 1, tail: str = "failed: because") -> StepEnd:

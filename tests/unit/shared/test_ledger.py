@@ -243,6 +243,22 @@ def test_a_file_that_an_editor_replaced_is_locked_anew(path: Path, tmp_path: Pat
         pass
 
 
+def test_a_hold_leaves_no_empty_file_behind(path: Path) -> None:
+    """A daemon that was started in the wrong folder must not leave a ledger there."""
+    ledger = ledger_at(path)
+
+    with ledger.held():
+        assert path.exists()
+    assert not path.exists()
+    with ledger.held():
+        ledger.append("00001")
+    assert path.read_text() == "00001\n"
+    path.write_text("")
+    with ledger_at(path).held():
+        pass
+    assert path.read_text() == ""
+
+
 def test_the_holder_appends_and_nobody_else(path: Path) -> None:
     """The lock of a life and the lock of an append are one: no order in which they could block."""
     ledger, other = ledger_at(path), ledger_at(path)

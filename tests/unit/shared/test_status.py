@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from shared.errors import PermanentError, UsageError
+from shared.lock import hold_lock
 from shared.metrics import Metric
 from shared.status import (
     StatusFile,
@@ -168,7 +169,25 @@ def test_head_says_who_wrote_and_when_something_last_went_well(tmp_path: Path) -
     lines = render_head(status, "/data", NOW + timedelta(seconds=5), success="last sent")
 
     assert lines[0].startswith("carrier of /data (process ")
-    assert lines[1:] == ["  written     5 s ago", "  last sent   65 s ago"]
+    assert lines[1:] == [
+        "  state       not running; this is what it said last",
+        "  written     5 s ago",
+        "  last sent   65 s ago",
+    ]
+
+
+def test_head_says_whether_it_runs(tmp_path: Path) -> None:
+    """What a dead daemon said last reads like what a living one says."""
+    StatusFile(tmp_path, "carrier", started_at=START).write({}, [], now=NOW, last_success_at=None)
+
+    with hold_lock(tmp_path):
+        alive = read_status(tmp_path)
+    dead = read_status(tmp_path)
+
+    assert alive is not None
+    assert dead is not None
+    assert (alive.running, dead.running) == (True, False)
+    assert render_head(alive, "/data", NOW, success="last sent")[1] == "  state       running"
 
 
 def test_ages_and_rates_of_clocks_that_were_set_back() -> None:

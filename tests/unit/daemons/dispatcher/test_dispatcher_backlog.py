@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+from structlog.testing import capture_logs
+
 from daemons.dispatcher.backlog import Backlog, OpenChunks, survey_names
 from daemons.dispatcher.lookout import Lookout
 from shared.fswatch.items import (
@@ -104,6 +106,20 @@ def test_names_alone_tell_chunks_from_answers() -> None:
 
     assert survey.chunks == {"00001"}
     assert survey.answers == {"00002"}
+    assert survey.misnamed == {"positions_chunk_2.csv"}
+
+
+def test_a_misnamed_chunk_is_said_once_while_it_lies_there() -> None:
+    """A warning a pass would fill the journal for months."""
+    lookout = Lookout()
+
+    with capture_logs() as events:
+        for names in ({"positions_chunk_2.csv"}, {"positions_chunk_2.csv"}, set[str]()):
+            lookout.are_misnamed(names)
+        lookout.are_misnamed({"positions_chunk_2.csv"})
+
+    assert [event["file"] for event in events] == ["positions_chunk_2.csv"] * 2
+    assert events[0]["reason"] == "a CID is exactly five digits"
 
 
 def test_only_chunks_that_are_still_to_be_sent_are_looked_at() -> None:

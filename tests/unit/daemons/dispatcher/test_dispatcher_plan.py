@@ -17,6 +17,7 @@ from daemons.dispatcher.plan import (
     StepEnd,
     answer_cid,
     chunk_cid,
+    is_misnamed,
     judge_step,
     plan_cid,
     prefer_job,
@@ -128,7 +129,7 @@ def test_a_complete_folder_is_preferred_and_else_the_earlier() -> None:
     assert prefer_job(COMPLETE, KnownJob(TODAY, complete=True)) == COMPLETE
 
 
-WELL = StepEnd(ok=True, exit_status=0, fault=False, reason="exit status 0", tail="")
+WELL = StepEnd(ok=True, exit_status=0, fault=False, reason="exit status 0", tail="", built_in=True)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,32 @@ def test_bad_input_is_final_and_anything_else_may_have_been_an_accident() -> Non
 
     assert bad == Blamed(final=True, reason="the seed step: r; line 7: x")
     assert crash == Blamed(final=False, reason="the seed step: r; line 7: x")
+
+
+@pytest.mark.parametrize("status", [2, 3, 6, 7])
+def test_a_status_of_somebodys_own_command_means_nothing(status: int) -> None:
+    """A script that ends by `exit 3` has not heard of our credentials: the others must go on."""
+    ended = replace(WELL, ok=False, exit_status=status, reason="r", built_in=False)
+
+    assert judge_step(ended) == Blamed(final=False, reason="the seed step: r")
+    assert isinstance(judge_step(replace(ended, tail="No space left on device")), Halted)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("positions_chunk_6.csv", True),
+        ("positions_chunk_000006.csv", True),
+        ("positions_chunk_00006 (copy).csv", True),
+        ("positions_chunk_00006.csv", False),
+        ("positions_chunk_00006.csv.bak", False),
+        ("positions00006_closest.csv", False),
+        (".positions_chunk_6.csv", False),
+    ],
+)
+def test_what_was_meant_as_a_chunk_is_known(name: str, *, meant: bool) -> None:
+    """A file that is never sent must be named; what is nobody's chunk must not."""
+    assert is_misnamed(name) is meant
 
 
 def test_delays_double_up_to_the_longest() -> None:

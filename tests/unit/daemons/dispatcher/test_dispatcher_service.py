@@ -3,6 +3,7 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -299,6 +300,21 @@ async def test_another_chunk_leaves_quarantine_by_itself(project: Project) -> No
 
     assert (counts.sent, counts.failed) == (1, 0)
     assert list((project.state / "quarantine").iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_what_never_reached_the_bucket_was_not_begun(project: Project) -> None:
+    """A mended chunk is new: people look for a folder in the bucket when it says otherwise."""
+    project.chunk("00001")
+    project.step.ends = {"00001": ended(2, "bad")}
+    with ExitStack() as stack, anyio.fail_after(60), capture_logs() as logs:
+        life = project.life(stack)
+        await life.once()
+        project.chunk("00001", chunk_text("00001", "mended"), at=1_700_000_777)
+        project.step.ends = {}
+        await life.once()
+
+    assert [line["why"] for line in logs if line["event"] == "cid_sent"] == ["new"]
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -6,6 +7,8 @@ import pytest
 
 from daemons.watcher.job import CidJobs
 from daemons.watcher.outcome import Ending, Target
+from daemons.watcher.plan import StepEnd
+from daemons.watcher.workspace import JobPlace
 from shared.handshake.failure import parse_failure
 from shared.handshake.layout import JobFolder, Runout, closest_name, quality_name
 from shared.handshake.lease import LeaseState
@@ -17,6 +20,7 @@ from tests.support.watching import (
     BUCKET,
     DAY,
     LAYOUT,
+    NOON,
     STAMP,
     Ec2,
     manifest_of,
@@ -266,6 +270,22 @@ async def test_a_job_is_parked_after_its_attempts(ec2: Ec2) -> None:
     assert report.reason.endswith("Boom: 7")
     assert report.log_tail == "Traceback\nBoom: 7"
     assert ec2.recorded() == []
+
+
+async def test_a_report_tells_when_it_failed_and_not_when_it_began(ec2: Ec2) -> None:
+    """A person looks for that moment in the log of the machine, hours after the claim."""
+
+    def fail_later(step: str, _place: JobPlace) -> StepEnd:
+        ec2.moment += timedelta(hours=3)
+        return went_wrong(step)
+
+    ec2.attempts = 1
+    ec2.steps.behaviours[CID] = fail_later
+    await ec2.attempt(CID)
+
+    body = ec2.held(LAYOUT.failure(CID))
+    assert body is not None
+    assert parse_failure(body, CID).failed_at == (NOON + timedelta(hours=3)).isoformat()
 
 
 @pytest.mark.parametrize(

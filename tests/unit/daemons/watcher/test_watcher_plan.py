@@ -29,6 +29,7 @@ def end(**odd: object) -> StepEnd:
         "fault": False,
         "reason": "exit status 1",
         "tail": "",
+        "built_in": True,
     }
     return StepEnd(**{**facts, **odd})  # type: ignore[arg-type]  # a table row
 
@@ -51,6 +52,12 @@ def end(**odd: object) -> StepEnd:
         # The job's own fault, whatever it looks like.
         ({}, None),
         ({"exit_status": 2}, None),
+        # What the status of somebody's own command means, nobody knows; its words count.
+        ({"exit_status": 3, "built_in": False}, None),
+        ({"exit_status": 6, "built_in": False}, None),
+        ({"exit_status": 7, "built_in": False}, None),
+        ({"exit_status": 7, "built_in": False, "tail": "Connection refused"}, 6),
+        ({"exit_status": None, "signal": "SIGTERM", "built_in": False}, 6),
         ({"exit_status": 137}, None),
         ({"exit_status": None, "signal": "SIGKILL"}, None),
         ({"exit_status": None, "signal": "SIGTERM", "timed_out": True}, None),

@@ -1,9 +1,11 @@
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from daemons.watcher.workspace import open_workspace, remove_tree
+from shared.errors import UsageError
 
 
 def test_each_watcher_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -13,6 +15,21 @@ def test_each_watcher_has_a_folder_of_its_own(tmp_path: Path) -> None:
 
         assert [one.number for one in opened] == [1, 2, 3]
         assert len({one.instance for one in opened}) == 3
+
+
+def test_a_folder_of_somebody_else_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A root that this user may not write into is a mistake of the installation, and exit 2."""
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+
+    with (
+        pytest.raises(UsageError, match="may not be written into") as found,
+        open_workspace(tmp_path / "work"),
+    ):
+        pass
+
+    assert repr(str(tmp_path / "work")) in str(found.value)
 
 
 def test_a_folder_keeps_its_instance_over_lives(tmp_path: Path) -> None:

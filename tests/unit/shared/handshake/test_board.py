@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -175,6 +176,24 @@ def test_time_left_counts_what_nobody_has_to_mend() -> None:
 
     assert board.remaining == 12
     assert board.time_left == HOUR  # twelve an hour
+
+
+def test_time_left_is_not_told_when_nobody_computes() -> None:
+    """Three hours left, says the table, and every daemon has been stopped since noon."""
+    seen = Facts()
+    for number in range(1, 14):
+        finished_at = NOON - timedelta(minutes=5 * (number - 1))
+        seen.results[f"{number:05d}"] = SeenResult(RUNOUT, True, finished_at)  # noqa: FBT003
+    seen.jobs["00100"] = COMPLETE
+    seen.claims["00001"] = PARKED
+
+    later = make_board(seen, NOON + timedelta(minutes=11))
+    seen.claims["00100"] = replace(CLAIMED, written_at=NOON + timedelta(minutes=9))
+    claimed = make_board(seen, NOON + timedelta(minutes=11))
+
+    assert make_board(replace(seen, claims={}), NOON + timedelta(minutes=11)).time_left
+    assert later.time_left is None
+    assert claimed.time_left is not None
 
 
 def test_clock_that_is_behind_is_noticed() -> None:

@@ -123,6 +123,18 @@ def test_story_tells_who_failed_and_how() -> None:
         assert said in text
 
 
+@pytest.mark.parametrize("reason", ["step sidecar: exit status 7", "sidecar: exit status 7"])
+def test_a_story_names_the_step_once(reason: str) -> None:
+    """A line that says a thing twice is read as two things."""
+    story = Story(CID, jobs=[Job(JOB)], report=replace(report(), reason=reason))
+
+    board = make_board(Facts(jobs={CID: SeenJob(JOB, NOON, NOON)}), NOON)
+
+    lines = story_lines(board, story)
+
+    assert "failure of step sidecar: exit status 7" in lines
+
+
 def test_json_documents_hold_what_formats_md_promises() -> None:
     """Programs rely on these names."""
     board = make_board(many(8), NOON)
