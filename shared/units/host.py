@@ -35,6 +35,8 @@ SYSTEM_UNITS = Path("/etc/systemd/system")
 HOME_OF_DAEMONS = Path("/var/lib/towpath")
 _MANAGER_SECONDS = 660.0
 """Longer than a unit may take to start or to stop."""
+_NOBODY = 65534
+_TEST_SECONDS = 30.0
 _LARGEST_UNIT_BYTES = 256 * 1024
 _SHOWN_LINES = 5
 _FOLDER_MODE = 0o2775
@@ -233,6 +235,32 @@ def may_read(path: Path, account: Account | None) -> bool:
     if account.uid == status.st_uid:
         return bool(status.st_mode & stat.S_IRUSR)
     return account.gid == status.st_gid and bool(status.st_mode & stat.S_IRGRP)
+
+
+def may_write(folder: Path, account: Account | None, groups: Sequence[str] = ()) -> bool:
+    """Tell whether somebody may make files in a folder; None is a user yet to be made.
+
+    The kernel is asked, as that user, since permissions may come from lists as well; from inside,
+    because a unit reaches the folder whatever the ones above it allow. Only root can find out;
+    anybody else is told yes.
+    """
+    if os.geteuid() != 0:
+        return True
+    theirs = [grp.getgrnam(name).gr_gid for name in groups]
+    uid = gid = _NOBODY
+    if account is not None:
+        uid, gid = account.uid, account.gid
+        theirs += os.getgrouplist(account.name, account.gid)
+    asked = subprocess.run(
+        ["/usr/bin/test", "-w", ".", "-a", "-x", "."],
+        check=False,
+        cwd=folder,
+        user=uid,
+        group=gid,
+        extra_groups=theirs,
+        timeout=_TEST_SECONDS,
+    )
+    return asked.returncode == 0
 
 
 def links_of(paths: Iterable[PurePath]) -> Mapping[PurePath, PurePath]:

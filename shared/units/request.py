@@ -6,7 +6,7 @@ at once.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
@@ -20,6 +20,7 @@ from shared.units.host import (
     group_exists,
     links_of,
     may_read,
+    may_write,
     running_prefix,
 )
 from shared.units.needs import UnitNeeds
@@ -96,16 +97,18 @@ def prepare(request: Request) -> Prepared:
         *_instance_problems(request, needs),
     ]
     sets: list[UnitSet] = []
-    writes: list[PurePath] = []
+    writes: dict[PurePath, str] = {}
     for each in needs:
         own = replace(context, instances=context.instances if each.several else 1)
         try:
             folders = based(each.writes, own.base)
             paths = [*folders, *based(each.reads, own.base)]
             sets.append(unit_set(each, replace(own, links=links_of(paths))))
-            writes += folders
+            writes.update(dict.fromkeys(folders, each.service))
         except UnfitPath as error:
             problems.append(f"{each.service}: {error}")
+    if not request.per_user:
+        problems += _writing_problems(context, account, writes)
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))
     missing = [PurePath(os.path.realpath(path)) for path in writes if not Path(path).is_dir()]
@@ -185,6 +188,18 @@ def _reading_problems(
             yield (
                 f"{str(file)!r} cannot be read by user {context.user!r}; "
                 f"`chmod 644 {file}` (secrets belong into {CREDENTIALS})"
+            )
+
+
+def _writing_problems(
+    context: UnitContext, account: Account | None, writes: Mapping[PurePath, str]
+) -> Iterator[str]:
+    """Yield which folders the daemons could not write into; those to be made will be theirs."""
+    for path, service in writes.items():
+        if Path(path).is_dir() and not may_write(Path(path), account, context.groups):
+            yield (
+                f"{service}: user {context.user!r} may not write into {str(path)!r}; --run-as its "
+                "owner, or let that user in (chown, setfacl, or --group)"
             )
 
 

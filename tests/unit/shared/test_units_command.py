@@ -9,7 +9,7 @@ import pytest
 from shared.cli import run_command
 from shared.units import request
 from shared.units.context import UnitContext
-from shared.units.host import Account, create_folder, may_read, stable_prefix
+from shared.units.host import Account, create_folder, may_read, may_write, stable_prefix
 from shared.units.request import program_problems
 from shared.units_command import main
 
@@ -317,6 +317,31 @@ def test_who_may_read_a_configuration(tmp_path: Path, mode: int, reads: tuple[bo
     file.chmod(mode)
 
     assert (may_read(file, MINE), may_read(file, None)) == reads
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
+@pytest.mark.parametrize(
+    ("mode", "group", "writes"),
+    [
+        (0o755, 0, (False, False)),
+        (0o775, 4000, (True, False)),
+        (0o777, 0, (True, True)),
+        (0o772, 4000, (True, False)),
+    ],
+)
+def test_who_may_write_into_a_folder(
+    tmp_path: Path, mode: int, group: int, writes: tuple[bool, bool]
+) -> None:
+    """A daemon that cannot write where its data lies fails at its start, and only there."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    os.chown(folder, 0, group)
+    folder.chmod(mode)
+    # Whatever lies above: a unit sees the folder itself.
+    tmp_path.chmod(0o700)
+    somebody = Account("somebody", 4000, 4000, "somebody")
+
+    assert (may_write(folder, somebody), may_write(folder, None)) == writes
 
 
 def test_an_interpreter_in_a_home_cannot_be_run_by_a_system_unit(tmp_path: Path) -> None:
