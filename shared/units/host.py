@@ -199,6 +199,14 @@ def find_account(name: str) -> Account | None:
     return Account(name, entry.pw_uid, entry.pw_gid, group)
 
 
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
 def group_exists(name: str) -> bool:
     """Tell whether this machine has a group."""
     try:
@@ -245,6 +253,9 @@ def may_write(folder: Path, account: Account | None, groups: Sequence[str] = ())
     anybody else is told yes.
     """
     if os.geteuid() != 0:
+        return True
+    if account is None and not _has_name(folder.stat().st_uid):
+        # A volume of a former machine: it may well belong to the user that is made next.
         return True
     theirs = [grp.getgrnam(name).gr_gid for name in groups]
     uid = gid = _NOBODY

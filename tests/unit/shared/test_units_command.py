@@ -344,6 +344,14 @@ def test_who_may_write_into_a_folder(
     assert (may_write(folder, somebody), may_write(folder, None)) == writes
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_nobody_may_be_that_of_a_user_to_be_made(tmp_path: Path) -> None:
+    """A new machine gets the volume of the last one before it has made its user."""
+    os.chown(tmp_path, 4000, 4000)
+
+    assert may_write(tmp_path, None)
+
+
 def test_an_interpreter_in_a_home_cannot_be_run_by_a_system_unit(tmp_path: Path) -> None:
     """ProtectHome= hides it, and systemd would only say 203/EXEC."""
     (tmp_path / "bin").mkdir()
