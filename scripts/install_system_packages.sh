@@ -9,6 +9,8 @@ set -euo pipefail
 
 for_tests=(
     dbus         # a person's own units linger by way of loginctl, which speaks it
+    espeak-ng    # speaks the words of the podcasts that are made up for tests and demonstration
+    ffmpeg       # and ffprobe, by which an episode's audio is looked into and cut
     procps       # /bin/kill, by which a unit is reloaded
     python3-venv # /usr/bin/python3 and its venv: a confined unit runs no Python of a home folder
     systemd      # the tests of the units boot a private one, and let it check the units

@@ -1,0 +1,1 @@
+"""From audio to transcripts and search entries: everything that knows about speech."""
