@@ -17,9 +17,11 @@ from tests.support.machine_journal import started
 from tests.support.machine_place import HOME, cgroup_root, remove_stale
 
 HOLDER = """
-import sys
+import signal, sys
 from tests.support.machine import open_machine, open_network
 
+# Whoever started these tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with open_network() as network, open_machine(network) as machine:
     print(machine._leader, machine._place.name, flush=True)
     sys.stdin.read()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Protocol
@@ -368,9 +369,9 @@ class NotifySocket:
         self._socket.bind(str(self.address))
 
     def wait_for(self, text: str, count: int = 1, limit: float = LIMIT_SECONDS) -> None:
-        """Wait for a datagram to come `count` times, counted from the beginning."""
+        """Wait for `count` datagrams, counted from the beginning; `X=*` is any value of X."""
         deadline = time.monotonic() + limit
-        while self.received.count(text) < count:
+        while sum(fnmatchcase(received, text) for received in self.received) < count:
             left = deadline - time.monotonic()
             assert left > 0, f"{text!r} did not come {count} times: {self.received}"
             if select.select([self._socket], [], [], left)[0]:
