@@ -48,10 +48,7 @@ def test_a_file_in_a_folder_made_at_the_same_moment_is_found(ground: Ground) -> 
     daemon = ground.ready("-s", "0", interval=5)
 
     for number in range(NESTED):
-        place = ground.root / BUCKET / f"run-{number}" / "a" / "b"
-        place.mkdir(parents=True)
-        (place / "f").write_bytes(b"%d" % number)
-        ground.note(f"run-{number}/a/b/f", b"%d" % number)
+        ground.put(f"run-{number}/a/b/f", b"%d" % number)
 
     daemon.wait_for("file_uploaded", count=NESTED)
     assert daemon.stop() == 0
