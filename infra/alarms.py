@@ -13,6 +13,8 @@ from shared.metrics import SINCE_REPORT, SINCE_SUCCESS
 
 PAGE = "docs/alarms.md"
 _GROUP_NAMESPACE = "AWS/AutoScaling"
+_SENT_IN_A_PERIOD = 5
+"""So often a daemon sends each of its metrics in five minutes, once for the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,25 @@ class Alarm:
     """Rings at the limit and above; else below it."""
     silence_rings: bool = False
     namespace: str = NAMESPACE
-    statistic: Literal["Maximum", "Minimum"] = "Maximum"
+    statistic: Literal["Maximum", "SampleCount"] = "Maximum"
     period_minutes: int = 5
     periods: int = 1
     """How many in a row have to be over the limit."""
+    tells_when_well: bool = True
+    """Its end means that something was mended."""
 
 
 def alarms_of(
-    service: Literal["uploader", "watcher"], *, success_minutes: int, machines: int
+    service: Literal["uploader", "watcher"],
+    *,
+    success_minutes: int,
+    machines: int,
+    daemons_each: int = 1,
 ) -> Sequence[Alarm]:
-    """Return the alarms of a service on `machines` machines; without machines silence is right."""
+    """Return the alarms of a service on `machines` machines; without machines silence is right.
+
+    `daemons_each` of it run on every machine.
+    """
     expected = machines > 0
     alarms = [
         Alarm(
@@ -60,13 +71,38 @@ def alarms_of(
                 periods=3,
             )
         )
+    if (daemons := machines * daemons_each) > 1:
+        alarms.append(_too_few_daemons(daemons))
     alarms += [_INSTALL_FAILED, _too_few(machines)] if expected else [_INSTALL_FAILED]
     return [*alarms, *(_UPLOADER if service == "uploader" else _WATCHER)]
 
 
 _INSTALL_FAILED = Alarm(
-    "install-failed", "install_failed", 1, "a new machine could not install itself"
+    "install-failed",
+    "install_failed",
+    1,
+    "a machine could not install itself",
+    # A failure is one number, and missing five minutes later, with nobody having done anything.
+    tells_when_well=False,
 )
+
+
+def _too_few_daemons(daemons: int) -> Alarm:
+    """Return the alarm of one that is dead among several, whose ages hide that it sends none.
+
+    Each sends one a minute. What the sending itself takes is lost of every minute, so that among
+    more than forty daemons a fiftieth has to be missing.
+    """
+    return Alarm(
+        "too-few-daemons",
+        SINCE_REPORT,
+        min(_SENT_IN_A_PERIOD * (daemons - 1) + 1, _SENT_IN_A_PERIOD * daemons * 98 // 100),
+        f"fewer than {daemons} daemons have reported for 15 minutes",
+        above=False,
+        silence_rings=True,
+        statistic="SampleCount",
+        periods=3,
+    )
 
 
 def _too_few(machines: int) -> Alarm:

@@ -111,7 +111,10 @@ def agent_file(installation_units: Sequence[str], log_group: str) -> str:
 
 
 def _writes(files: Mapping[str, str]) -> list[str]:
-    """Return the commands that write the files, each replaced as a whole."""
+    """Return the commands that write the files, each replaced as a whole.
+
+    `replace_file` is a function of the steps: it notes where a daemon's settings have changed.
+    """
     lines: list[str] = []
     for name, text in files.items():
         if not _PLAIN.fullmatch(name):
@@ -123,6 +126,6 @@ def _writes(files: Mapping[str, str]) -> list[str]:
             f"cat > {path}.next <<'{_DELIMITER}'",
             *text.rstrip("\n").split("\n"),
             _DELIMITER,
-            f"mv -- {path}.next {path}",
+            f"replace_file {path}",
         ]
     return lines

@@ -4,6 +4,10 @@
 step="start"
 release="$prefix/releases/${asset_sha256:0:16}"
 folder=/var/lib/towpath-install
+# What daemons that run still have to be told. On the disk, for the run after one that failed half
+# way finds the new link and the new files in place, and could not tell by them.
+restart_due="$folder/restart-due"
+settings_due="$folder/settings-due"
 export AWS_REGION="$region" AWS_DEFAULT_REGION="$region" HOME="${HOME:-/root}"
 
 say() {
@@ -46,6 +50,15 @@ ended() {
     exit "$status"
 }
 trap ended EXIT
+
+# Puts a file in place whose text lies beside it.
+replace_file() {
+    local path="$1"
+    if [[ $path == *.toml && -e $path && $(<"$path") != "$(<"$path.next")" ]]; then
+        touch -- "$settings_due"
+    fi
+    mv -- "$path.next" "$path"
+}
 
 ship_logs() {
     command -v dnf >/dev/null || return 1
@@ -123,6 +136,9 @@ if [[ -e $prefix/bin && ! -L $prefix/bin ]]; then
     exit 1
 fi
 before="$(readlink -f -- "$prefix/bin" || true)"
+if [[ $before == "$prefix"/releases/* && $before != "$release/bin" ]]; then
+    touch -- "$restart_due"
+fi
 # A link is replaced in one step, so that no unit ever finds half an environment. The layout is
 # that of `make install PREFIX=`: units name $prefix/bin, which leads to the release in use.
 ln -sfn -- "releases/${release##*/}/bin" "$prefix/bin.next"
@@ -130,10 +146,17 @@ mv -T -- "$prefix/bin.next" "$prefix/bin"
 
 step="units"
 "$prefix/bin/towpath" units install "${unit_options[@]}" "$service"
-if [[ $before == "$prefix"/releases/* && $before != "$release/bin" ]]; then
+if [[ -e $restart_due ]]; then
     # The units are the same, the program below them is not.
     systemctl try-restart towpath.target
+    say "the daemons that ran are restarted"
+elif [[ -e $settings_due ]]; then
+    # Not waited for: a watcher finishes its CID before it takes other settings.
+    systemctl try-reload-or-restart --no-block "${units[@]}"
+    say "the daemons read their settings again; 'reload_done' or 'reload_refused' in the journal"
 fi
+rm -f -- "$restart_due" "$settings_due"
+# From here on nothing runs from another release.
 find "$prefix/releases" -mindepth 1 -maxdepth 1 ! -path "$release" -exec rm -rf -- {} +
 
 step="started"

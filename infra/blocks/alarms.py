@@ -67,4 +67,5 @@ def add_alarms(
         )
         action = actions.SnsAction(topic)
         made.add_alarm_action(action)
-        made.add_ok_action(action)
+        if alarm.tells_when_well:
+            made.add_ok_action(action)

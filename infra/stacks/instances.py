@@ -118,7 +118,10 @@ class InstancesStack(Stack):
             topic=topic,
         )
         alarms = alarms_of(
-            group.service, success_minutes=machines.success_minutes, machines=group.size.wanted
+            group.service,
+            success_minutes=machines.success_minutes,
+            machines=group.size.wanted,
+            daemons_each=group.instances,
         )
         add_alarms(self, group.service, alarms, group=made.auto_scaling_group_name, topic=topic)
         CfnOutput(self, "Group", value=made.auto_scaling_group_name)

@@ -1,10 +1,13 @@
 """The user data of the synthesised template, run on a machine as an instance would run it."""
 
+import hashlib
+import io
 import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,21 @@ def _run(site: TowpathMachine, deployment: Deployment) -> Finished:
     return site.machine.run("bash", script, limit=_INSTALL_SECONDS, check=False)
 
 
+def _with_newer_asset(deployment: Deployment) -> tuple[Deployment, str]:
+    """Return what the deployment of a changed tree would send, and the new asset's checksum."""
+    told = dict(
+        line.removeprefix("readonly asset_").split("=", 1)
+        for line in deployment.user_data.splitlines()
+        if line.startswith("readonly asset_")
+    )
+    buffer = io.BytesIO(deployment.assets[told["key"]])
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("note.txt", "newer")
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()
+    script = deployment.user_data.replace(told["sha256"], digest)
+    return Deployment(script, {told["key"]: buffer.getvalue()}), digest
+
+
 def _told(site: TowpathMachine) -> list[str]:
     """Return what was sent to CloudWatch, by the script."""
     return site.machine.run("cat", "/var/log/aws-stand-in").stdout.splitlines()
@@ -175,6 +193,22 @@ def test_user_data_can_be_run_again(site: TowpathMachine, deployment: Deployment
     assert site.main_pid(UNIT) == before, "nothing has changed, so nothing is restarted"
 
 
+def test_other_settings_reach_the_daemon_that_runs(
+    site: TowpathMachine, deployment: Deployment
+) -> None:
+    """Its unit stays the same, and a file alone tells a running daemon nothing."""
+    before = site.main_pid(UNIT)
+    setting = 'metrics = "cloudwatch"\n'
+    script = deployment.user_data.replace(setting, f'{setting}log_level = "debug"\n')
+    assert script != deployment.user_data
+
+    ended = _run(site, replace(deployment, user_data=script))
+
+    assert ended.status == 0, ended.stdout + ended.stderr
+    site.wait_for("reload_done")
+    assert site.main_pid(UNIT) == before
+
+
 def test_an_instance_that_boots_again_goes_on(site: TowpathMachine) -> None:
     """User data runs once; after that the units are on their own."""
     site.machine.reboot()
@@ -182,3 +216,20 @@ def test_an_instance_that_boots_again_goes_on(site: TowpathMachine) -> None:
     site.wait_for("ready")
     site.put(f"{ROOT}/{BUCKET}/generation-8/colony.png", b"colony")
     site.wait_for("file_uploaded", KEY="generation-8/colony.png")
+
+
+def test_a_newer_asset_replaces_the_program_and_restarts_it(
+    site: TowpathMachine, deployment: Deployment
+) -> None:
+    """An upgrade is the same script with another asset."""
+    before = site.main_pid(UNIT)
+    newer, digest = _with_newer_asset(deployment)
+    site.s3.seed(ASSETS, newer.assets)
+
+    ended = _run(site, newer)
+
+    assert ended.status == 0, ended.stdout + ended.stderr + site.machine.journal.tail()
+    assert site.main_pid(UNIT) != before
+    assert site.machine.run("ls", "/opt/towpath/releases").stdout.split() == [digest[:16]]
+    site.put(f"{ROOT}/{BUCKET}/generation-9/colony.png", b"colony")
+    site.wait_for("file_uploaded", BUCKET=BUCKET, KEY="generation-9/colony.png")

@@ -87,8 +87,40 @@ def test_every_alarm_tells_somebody_and_says_where_to_read(sample: Synthesised) 
     for template in (sample.coordinator, sample.watchers):
         for alarm in template.of("AWS::CloudWatch::Alarm"):
             assert alarm["AlarmActions"]
-            assert alarm["OKActions"] == alarm["AlarmActions"]
+            if not alarm["AlarmName"].endswith("-install-failed"):
+                assert alarm["OKActions"] == alarm["AlarmActions"]
             assert "docs/alarms.md" in alarm["AlarmDescription"]
+
+
+def test_a_failed_installation_is_not_called_well_by_itself(sample: Synthesised) -> None:
+    """A failure is one number: five minutes later it is missing, and nobody has mended anything."""
+    for template in (sample.coordinator, sample.watchers):
+        [alarm] = [
+            one
+            for one in template.of("AWS::CloudWatch::Alarm")
+            if one["AlarmName"].endswith("-install-failed")
+        ]
+
+        assert "OKActions" not in alarm
+
+
+def test_one_dead_daemon_among_several_is_heard(sample: Synthesised, variant: Synthesised) -> None:
+    """The others keep the service's ages young, so that nothing else rings."""
+
+    def found(template: Template) -> dict[str, Any]:
+        alarms = {one["AlarmName"]: one for one in template.of("AWS::CloudWatch::Alarm")}
+        return dict(alarms.get("towpath-watcher-too-few-daemons", {}))
+
+    alarm = found(variant.watchers)
+    # Two machines with three watchers each; five of them send 25 numbers in five minutes.
+    assert alarm["Threshold"] == 26
+    assert alarm["ComparisonOperator"] == "LessThanThreshold"
+    assert alarm["Statistic"] == "SampleCount"
+    assert alarm["MetricName"] == "last_report_age_seconds"
+    assert alarm["Dimensions"] == [{"Name": "Service", "Value": "watcher"}]
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (300, 3)
+    assert alarm["TreatMissingData"] == "breaching"
+    assert found(sample.watchers) == {}, "of a single one `silent` tells"
 
 
 def test_alarms_may_publish_to_their_topic(sample: Synthesised) -> None:

@@ -19,7 +19,7 @@ def test_every_alarm_has_a_section_in_the_runbook(service: Service) -> None:
     """An alarm that nobody knows what to do about is noise."""
     sections = re.findall(r"(?m)^## (.+)$", (ROOT / PAGE).read_text())
 
-    for alarm in alarms_of(service, success_minutes=30, machines=1):
+    for alarm in alarms_of(service, success_minutes=30, machines=2):
         assert alarm.name in sections
 
 
@@ -40,6 +40,24 @@ def test_nobody_is_woken_when_no_machine_is_wanted() -> None:
 
     assert not any(alarm.silence_rings for alarm in alarms)
     assert "too-few-machines" not in {alarm.name for alarm in alarms}
+
+
+@pytest.mark.parametrize("daemons", [2, 3, 6, 40])
+def test_one_daemon_of_several_that_dies_rings(daemons: int) -> None:
+    """Its silence is drowned by the others in every alarm that looks at ages."""
+    alarms = alarms_of("watcher", success_minutes=30, machines=1, daemons_each=daemons)
+    [alarm] = [one for one in alarms if one.name == "too-few-daemons"]
+
+    assert 5 * (daemons - 1) < alarm.limit, "five a daemon in five minutes"
+    assert alarm.limit <= 5 * daemons - 4, "a number lost now and then is no dead daemon"
+
+
+def test_the_time_that_sending_takes_rings_nothing() -> None:
+    """A daemon sends a little less than once a minute, and a hundred of them lose a few."""
+    alarms = alarms_of("watcher", success_minutes=30, machines=100, daemons_each=16)
+    [alarm] = [one for one in alarms if one.name == "too-few-daemons"]
+
+    assert alarm.limit <= 5 * 1600 * 60 / 61
 
 
 def test_work_that_comes_now_and_then_needs_no_regular_success() -> None:
