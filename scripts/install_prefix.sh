@@ -5,8 +5,9 @@
 #     PREFIX/bin -> releases/.../bin        the one in use; replaced in one step
 #
 # An environment names its own folder in every script, so it cannot be built elsewhere and moved;
-# the link can. Running daemons keep theirs until they are restarted. Of the older releases the
-# last one stays: to go back, point the link at it. The same content again changes nothing.
+# the link can. Running daemons keep theirs until they are restarted: a release that a process runs
+# from stays, and the last one that was in use before this: to go back, point the link at it. The
+# same content again changes nothing, and two at once into one PREFIX are refused.
 set -euo pipefail
 umask 022
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -70,12 +71,17 @@ digest=$({ "$interpreter" -V; cat "${wheel[0]}" "${requirements[@]}"; } | "$pyth
 name="$version-$digest"
 release="$prefix/releases/$name"
 
+mkdir -p -- "$prefix/releases"
+exec 9>>"$prefix/releases/.lock"
+# Python, because not every system has flock; the lock is this shell's as long as it has the file.
+"$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null ||
+    fail "another install into $prefix is under way; wait for it to end"
+
 if [[ -e $release/.complete ]]; then
     echo "unchanged $release"
 else
     # Left by an attempt that was interrupted: nothing leads to it.
     rm -rf -- "$release"
-    mkdir -p -- "$prefix/releases"
     "$python" -m venv "$release"
     for file in "${requirements[@]}"; do
         "$release/bin/python" "${pip[@]}" --require-hashes -r "$file"
@@ -88,9 +94,22 @@ fi
 
 # Python, because not every system's mv can replace a link to a folder.
 "$python" - "$prefix" "$name" <<'END'
+import contextlib
+import glob
 import os
 import shutil
 import sys
+
+
+def texts_of_processes():
+    """Return with what every process was started, and the files that it has mapped."""
+    texts = []
+    for kind in ("cmdline", "maps"):
+        for file in glob.iglob(f"/proc/[0-9]*/{kind}"):
+            with contextlib.suppress(OSError), open(file, "rb") as stream:  # it may have ended
+                texts.append(stream.read())
+    return b"\0".join(texts)
+
 
 prefix, name = sys.argv[1:]
 link = os.path.join(prefix, "bin")
@@ -103,9 +122,15 @@ os.replace(following, link)
 if before == name:
     raise SystemExit
 releases = os.path.join(prefix, "releases")
-for other in os.listdir(releases):
-    if other not in {name, before}:
-        shutil.rmtree(os.path.join(releases, other))
-        print(f"removed {os.path.join(releases, other)}")
+used = texts_of_processes()
+for other in sorted(os.listdir(releases)):
+    release = os.path.join(releases, other)
+    if other in {name, before} or other.startswith("."):
+        continue
+    if os.fsencode(f"/releases/{other}/") in used:
+        print(f"kept {release}: a process runs from it")
+        continue
+    shutil.rmtree(release)
+    print(f"removed {release}")
 END
 echo "$prefix/bin/towpath is $name; next: $prefix/bin/towpath units install, and where units run already: systemctl restart towpath.target"

@@ -13,6 +13,9 @@ written. One line is printed for each thing done.
 Exit status 0: it is as asked. 2: nothing was done, the lines say why. 4: all was installed, and
 something did not start. 1: the system refused something half way; run it again.
 
+An option that is not given stays as it was given when the service was installed, and a line says
+so; `--run-as towpath`, `--group ''` and `--instances 1` go back to the defaults.
+
 Rule: what it did not make it does not touch, and running it again changes nothing.
 """
 
@@ -25,16 +28,8 @@ from pathlib import Path
 
 from shared.errors import ExitStatus, PermanentError, UsageError
 from shared.flags import OneLineParser
-from shared.units.host import Host, ManagerRefused, find_account
-from shared.units.plan import (
-    Action,
-    CreateUser,
-    Manage,
-    Verb,
-    describe,
-    plan_install,
-    plan_remove,
-)
+from shared.units.host import NO_MANAGER, Host, ManagerRefused
+from shared.units.plan import Action, Manage, Verb, describe, plan_install, plan_remove
 from shared.units.request import Request, prepare
 
 SUMMARY = "install, show or remove the units that keep daemons running"
@@ -93,20 +88,19 @@ def _add_making(verb: argparse.ArgumentParser) -> None:
         "--run-as",
         default="",
         metavar="USER",
-        help="whom the data belongs to; default: the system user towpath, which is created",
+        help="whom the data belongs to; default: as installed, or else the system user towpath, "
+        "which is created",
     )
     verb.add_argument(
         "--group",
         action="append",
-        default=[],
         metavar="GROUP",
-        help="a further group of the daemons (may be repeated)",
+        help="a further group of the daemons (may be repeated); default: as installed, or none",
     )
     verb.add_argument(
         "--instances",
-        default="1",
         metavar="N",
-        help="how many of a service that may run several times; default 1",
+        help="how many of a service that may run several times; default: as installed, or 1",
     )
     verb.add_argument(
         "--working-directory",
@@ -121,16 +115,17 @@ def _request(arguments: argparse.Namespace) -> Request:
     request = Request(tuple(arguments.service), per_user=arguments.user)
     if arguments.action == "remove":
         return request
-    count = arguments.instances
-    if not count.isdecimal() or not 1 <= int(count) <= _MOST_INSTANCES:
+    count: str | None = arguments.instances
+    if count is not None and not (count.isdecimal() and 1 <= int(count) <= _MOST_INSTANCES):
         raise UsageError(f"--instances {count!r} is no number from 1 to {_MOST_INSTANCES}")
+    groups: Sequence[str] | None = arguments.group
     base: Path | None = arguments.working_directory
     return replace(
         request,
         prefix=arguments.prefix,
         run_as=arguments.run_as,
-        groups=tuple(arguments.group),
-        instances=int(count),
+        groups=None if groups is None else tuple(filter(None, groups)),
+        instances=None if count is None else int(count),
         base=base.absolute() if base else None,
     )
 
@@ -139,14 +134,17 @@ def _install(request: Request, *, dry_run: bool, start: bool) -> int:
     """Install units."""
     prepared = prepare(request)
     host = request.host
-    _require_root(host, dry_run=dry_run)
+    _require_manager(host, dry_run=dry_run)
     found = replace(
         host.find(),
         missing_user=prepared.missing_user,
         missing_folders=prepared.missing_folders,
     )
     actions = plan_install(prepared.sets, prepared.shared, found, start=start)
-    status = _perform(actions, host, user=prepared.user, dry_run=dry_run)
+    for service, options in prepared.kept.items():
+        keeps = "would keep" if dry_run else "kept"
+        sys.stdout.write(f"{keeps} {service} as it was installed: {options}\n")
+    status = _perform(actions, host, dry_run=dry_run)
     if start and not host.booted:
         sys.stdout.write("not started: no service manager runs here; they start at the boot\n")
     return status
@@ -155,11 +153,11 @@ def _install(request: Request, *, dry_run: bool, start: bool) -> int:
 def _remove(request: Request, *, dry_run: bool) -> int:
     """Remove units."""
     host = request.host
-    _require_root(host, dry_run=dry_run)
+    _require_manager(host, dry_run=dry_run)
     actions = plan_remove(request.services or None, host.find())
     if not actions:
         sys.stdout.write(f"nothing to remove: no units of ours in {host.units}\n")
-    return _perform(actions, host, user="", dry_run=dry_run)
+    return _perform(actions, host, dry_run=dry_run)
 
 
 def _show(request: Request) -> int:
@@ -171,20 +169,23 @@ def _show(request: Request) -> int:
     return ExitStatus.DONE
 
 
-def _require_root(host: Host, *, dry_run: bool) -> None:
+def _require_manager(host: Host, *, dry_run: bool) -> None:
     """Refuse early what would fail half way."""
-    if not host.per_user and not dry_run and os.geteuid() != 0:
+    if dry_run:
+        return
+    if not host.per_user and os.geteuid() != 0:
         raise UsageError("system units are root's; use sudo, or --user for units of your own")
+    if host.per_user and not host.booted:
+        raise UsageError(NO_MANAGER)
 
 
-def _perform(actions: Sequence[Action], host: Host, *, user: str, dry_run: bool) -> int:
+def _perform(actions: Sequence[Action], host: Host, *, dry_run: bool) -> int:
     """Do everything in order, a line each; what does not start hinders nothing else."""
     status = ExitStatus.DONE
-    owner = find_account(user) if user else None
     for action in actions:
         if not dry_run:
             try:
-                host.perform(action, owner=owner)
+                host.perform(action)
             except ManagerRefused as error:
                 if not _is_start(action):
                     raise
@@ -193,8 +194,6 @@ def _perform(actions: Sequence[Action], host: Host, *, user: str, dry_run: bool)
                 continue
             except OSError as error:
                 raise PermanentError(f"{_named(action, host)}: {error.strerror}") from error
-            if isinstance(action, CreateUser):
-                owner = find_account(user)
         lines = describe(action, host.units, done=not dry_run)
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()

@@ -12,9 +12,9 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 
 from shared.errors import PermanentError, UsageError
@@ -28,6 +28,7 @@ from shared.units.plan import (
     Found,
     Manage,
     RemoveFile,
+    Verb,
     WriteFile,
 )
 
@@ -39,9 +40,18 @@ _NOBODY = 65534
 _TEST_SECONDS = 30.0
 _LARGEST_UNIT_BYTES = 256 * 1024
 _SHOWN_LINES = 5
+NO_MANAGER = (
+    "your own service manager cannot be reached from this shell, as after `su` or `sudo -u`; log "
+    "in as that user (ssh, or `machinectl shell USER@`), or as root `loginctl enable-linger USER` "
+    "and then, as USER, with XDG_RUNTIME_DIR=/run/user/$(id -u)"
+)
+_STATE_FIELDS = 4
+"""Unit, load, active, sub; the description may be missing."""
 _FOLDER_MODE = 0o2775
 """Folders of data are shared by a group, and what is made in them is its own, too."""
 _RUNNING = frozenset({"active", "activating", "deactivating", "reloading"})
+_CRASHED = "auto-restart"
+"""How the manager calls, with further words from 254 on, what waits for its next attempt."""
 
 
 class ManagerRefused(PermanentError):
@@ -71,28 +81,36 @@ class Host:
         """Whether that manager runs; not so in a container, or while an image is built."""
         if self.per_user:
             runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-            return bool(runtime) and Path(runtime, "systemd").is_dir()
+            # After `su` it may be that of another user, where Path would raise PermissionError.
+            return bool(runtime) and os.path.isdir(f"{runtime}/systemd")  # noqa: PTH112 - as said
         return Path("/run/systemd/system").is_dir()
 
     def find(self) -> Found:
         """Return what there is of ours; UsageError where there is no systemd at all."""
         require_systemd()
-        states = dict(self._states()) if self.booted else {}
-        return Found(
-            files=dict(self._files()),
-            enabled=frozenset(self._enabled()),
-            running=frozenset(name for name, state in states.items() if state in _RUNNING),
-            failed=frozenset(name for name, state in states.items() if state == "failed"),
+        states = self._states() if self.booted else []
+        rising = {name: how for name, state, how in states if state == "activating"}
+        crashing = frozenset(name for name, how in rising.items() if how.startswith(_CRASHED))
+        return replace(
+            self.installed(),
+            running=frozenset(name for name, state, _ in states if state in _RUNNING),
+            starting=frozenset(rising) - crashing,
+            crashing=crashing,
+            failed=frozenset(name for name, state, _ in states if state == "failed"),
             booted=self.booted,
         )
 
-    def perform(self, action: Action, *, owner: Account | None) -> None:
+    def installed(self) -> Found:
+        """Return what the folder of units says by itself."""
+        return Found(files=dict(self._files()), enabled=frozenset(self._enabled()))
+
+    def perform(self, action: Action) -> None:
         """Do one thing; ManagerRefused or OSError where it cannot be done."""
         match action:
             case CreateUser(name):
                 create_user(name)
-            case CreateFolder(path):
-                create_folder(path, owner)
+            case CreateFolder(path, owner):
+                create_folder(path, find_account(owner) if owner else None)
             case WriteFile(same=True):
                 pass
             case WriteFile(file):
@@ -103,6 +121,8 @@ class Host:
                 self._remove(self.units / name)
             case Manage(verb, units):
                 self._systemctl(verb, *(["--", *units] if units else []))
+                if verb == Verb.STOP:
+                    self._forget(units)
 
     def version(self) -> int:
         """Return the version of systemd; the oldest supported where it does not say."""
@@ -127,21 +147,30 @@ class Host:
         for folder in self.units.glob("*.target.wants"):
             yield from (path.name for path in folder.glob("towpath*") if path.is_symlink())
 
-    def _states(self) -> Iterator[tuple[str, str]]:
-        """Yield the units that the manager knows, and how they are."""
+    def _forget(self, units: Collection[str]) -> None:
+        """Have those forgotten that failed on their way down, since nobody will start them."""
+        failed = [name for name, state, _ in self._states() if state == "failed" and name in units]
+        if failed:
+            self._systemctl(Verb.FORGET, "--", *failed)
+
+    def _states(self) -> Sequence[tuple[str, str, str]]:
+        """Return the units that the manager knows, how they are, and in its own words."""
         listed = self._systemctl(
             "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--", "towpath*"
         )
-        for line in listed.splitlines():
-            fields = line.split(None, 4)
-            if len(fields) > 2:  # noqa: PLR2004 - unit, load, active
-                yield fields[0], fields[2]
+        rows = (line.split(None, 4) for line in listed.splitlines())
+        return [(row[0], row[2], row[3]) for row in rows if len(row) >= _STATE_FIELDS]
 
     def _systemctl(self, *words: str) -> str:
         """Run systemctl within bounds and return what it printed."""
         require_systemd()
         manager = ["systemctl", "--user"] if self.per_user else ["systemctl"]
-        return run_tool([*manager, *words])
+        try:
+            return run_tool([*manager, *words])
+        except ManagerRefused as error:
+            if self.per_user and "connect to bus" in str(error):
+                raise ManagerRefused(f"{error}; {NO_MANAGER}") from error
+            raise
 
     def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ _ROOTS = ("home", "media", "mnt", "opt", "root", "run", "run/user", "tmp", "var"
 _NEVER_ITSELF = frozenset(
     PurePosixPath("/", name) for name in ("", *_ROOTS, "var/cache", "var/lib", "var/tmp")
 )
+_OF_ALL_DAEMONS = frozenset(map(PurePosixPath, ("/var/cache/towpath", "/var/lib/towpath")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,10 @@ def check_writable(path: PurePath, *, program: PurePath) -> None:
     text = str(path)
     if path in _NEVER_ITSELF or is_below(path, _NEVER_BELOW):
         raise UnfitPath(f"{text!r} belongs to the system; name a folder for the data alone")
+    if path in _OF_ALL_DAEMONS:
+        raise UnfitPath(
+            f"{text!r} holds the state of all daemons; name a folder for the data alone"
+        )
     if path.parent in _FOLDERS_OF_HOMES:
         raise UnfitPath(f"{text!r} is a whole home folder; name a folder in it")
     if is_below(program, [path]):

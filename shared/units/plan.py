@@ -7,13 +7,14 @@
 | ours, another                         | a file   | written; a unit that runs is started again    |
 | ours, of a service in question        | no file  | stopped, disabled, removed                    |
 | a link (a masked unit), or not ours   | a file   | refused: somebody decided otherwise           |
-| not ours                              | no file  | left alone                                    |
+| not ours, of another service          | no file  | left alone                                    |
+| not ours, of a service in question    | no file  | refused: what we wrote confines it, too       |
 
 Rule: data, state, configuration and users are made where they are missing, and never removed.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePath, PurePosixPath
@@ -51,6 +52,8 @@ class CreateFolder:
     """Make a folder of data that does not exist yet."""
 
     path: PurePath
+    owner: str = ""
+    """Empty: whoever makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +91,14 @@ class Found:
     enabled: Collection[str] = ()
     """The units of ours that start with the machine."""
     running: Collection[str] = ()
+    """Those too that are only on their way up or down."""
+    starting: Collection[str] = ()
+    """Those of the running ones that are not up yet, for the first time."""
+    crashing: Collection[str] = ()
+    """Those of the running ones that failed, and wait for the next attempt."""
     failed: Collection[str] = ()
     missing_user: str = ""
-    missing_folders: tuple[PurePath, ...] = ()
+    missing_folders: tuple[CreateFolder, ...] = ()
     booted: bool = True
     """A service manager runs here, and can be asked."""
 
@@ -101,16 +109,16 @@ def plan_install(
     """Return what makes the units of these services stand; UsageError where others stand."""
     wanted = {file.name: file for each in sets for file in each.files}
     wanted |= {file.name: file for file in shared}
-    _refuse_strangers(wanted, found)
+    services = {each.service for each in sets}
+    _refuse_strangers({*wanted, *_units_of(services, found)}, found)
     writes = [
         WriteFile(file, same=found.files.get(name) == file.text) for name, file in wanted.items()
     ]
-    services = {each.service for each in sets}
     units = [unit for each in sets for unit in each.units]
     stale = [name for name in _ours(found) if service_of(name) in services and name not in wanted]
     gone = [
         unit
-        for unit in _known(found)
+        for unit in sorted({*_known(found), *found.failed})
         if service_of(unit) in services
         and unit not in units
         and (_file_of(unit) not in wanted or "@" in unit)
@@ -120,12 +128,14 @@ def plan_install(
     actions: list[Action] = []
     if found.missing_user:
         actions.append(CreateUser(found.missing_user))
-    actions += [CreateFolder(path) for path in found.missing_folders]
+    actions += found.missing_folders
     actions += _ended(gone, found)
     actions += [RemoveFile(name) for name in stale]
     actions += writes
     if (changed or stale) and found.booted:
         actions.append(Manage(Verb.RELOAD))
+    if failed := tuple(unit for unit in gone if unit in found.failed):
+        actions.append(Manage(Verb.FORGET, failed))
     if enable:
         actions.append(Manage(Verb.ENABLE, tuple(enable)))
     if start and found.booted:
@@ -136,7 +146,8 @@ def plan_install(
 def plan_remove(services: Collection[str] | None, found: Found) -> Sequence[Action]:
     """Return what removes the units of these services, or all; the shared files go with the last.
 
-    UsageError where one of them has no units of ours.
+    UsageError where one of them has no units of ours, or has one of somebody else: without our
+    drop-ins that one would run on, as root and unconfined.
     """
     ours = list(_ours(found))
     present = {service for name in ours if (service := service_of(name))}
@@ -148,6 +159,7 @@ def plan_remove(services: Collection[str] | None, found: Found) -> Sequence[Acti
             if present
             else f"no units of {names} were installed here"
         )
+    _refuse_strangers(_units_of(chosen, found), found)
     last = chosen == present
     removed = [name for name in ours if service_of(name) in chosen or last]
     units = [unit for unit in _known(found) if service_of(unit) in chosen]
@@ -209,9 +221,14 @@ def is_ours(text: str) -> bool:
     return any(MARK.strip("# ") in line for line in text.splitlines()[:2])
 
 
-def _refuse_strangers(wanted: Collection[PurePosixPath], found: Found) -> None:
+def _units_of(services: Collection[str], found: Found) -> Iterator[PurePosixPath]:
+    """Yield the unit files of these services, whoever wrote them, without drop-ins."""
+    return (name for name in found.files if len(name.parts) == 1 and service_of(name) in services)
+
+
+def _refuse_strangers(names: Iterable[PurePosixPath], found: Found) -> None:
     problems = []
-    for name in wanted:
+    for name in sorted(names):
         text = found.files.get(name)
         if text == LINK:
             problems.append(
@@ -252,12 +269,23 @@ def _ended(units: Sequence[str], found: Found) -> list[Action]:
 def _started(
     units: Sequence[str], changed: Collection[PurePosixPath], found: Found
 ) -> Iterator[Action]:
-    """Yield what brings the units of changed files, and those that do not run, to life."""
+    """Yield what brings the units of changed files, and those that do not run, to life.
+
+    One that waits for its next attempt is asked at once, and its answer is the answer.
+    """
     services = {service_of(name) for name in changed}
     everyone = SHARED_DROP_IN in changed
     again = [unit for unit in units if everyone or service_of(unit) in services]
-    restart = tuple(unit for unit in again if unit in found.running)
-    begin = tuple(unit for unit in (TARGET, *units) if unit not in found.running)
+    restart = tuple(
+        unit
+        for unit in units
+        if unit in found.crashing or (unit in again and unit in found.running)
+    )
+    begin = tuple(
+        unit
+        for unit in (TARGET, *units)
+        if unit not in restart and (unit not in found.running or unit in found.starting)
+    )
     if restart:
         yield Manage(Verb.RESTART, restart)
     if begin:

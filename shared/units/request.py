@@ -25,9 +25,11 @@ from shared.units.host import (
 )
 from shared.units.needs import UnitNeeds
 from shared.units.places import HOMES, based, is_below
+from shared.units.plan import CreateFolder
 from shared.units.quoting import UnfitPath
 from shared.units.render import UnitFile, UnitSet, shared_files, unit_set
 from shared.units.services import chosen_services, load_needs
+from shared.units.standing import Standing, options_of, standing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,9 @@ class Request:
     per_user: bool = False
     prefix: Path | None = None
     run_as: str = ""
-    groups: Sequence[str] = ()
-    instances: int = 1
+    """Empty, as the three that may be None: not said, so as it is installed already."""
+    groups: Sequence[str] | None = None
+    instances: int | None = None
     base: Path | None = None
 
     @property
@@ -62,10 +65,10 @@ class Prepared:
 
     sets: tuple[UnitSet, ...]
     shared: tuple[UnitFile, ...]
-    user: str
-    """As whom daemons run; empty for a person's own units."""
     missing_user: str
-    missing_folders: tuple[PurePath, ...]
+    missing_folders: tuple[CreateFolder, ...]
+    kept: Mapping[str, str]
+    """The options that were not said, and are taken over from how a service is installed."""
 
 
 _SYSTEM = Path(SYSTEM_CONFIGURATION)
@@ -87,56 +90,106 @@ def prepare(request: Request) -> Prepared:
     """Return what the request comes to; UsageError has a line for each thing that is wrong."""
     services = chosen_services(request.services, request.configuration)
     needs = load_needs(services, request.configuration)
-    if people := list(_people_problems(request)):
+    found = request.host.installed()
+    standings = {name: standing_of(name, found) for name in services}
+    requests = {name: _taken_over(request, standings[name]) for name in services}
+    asked = [request, *requests.values()]
+    if people := list(dict.fromkeys(line for each in asked for line in _people_problems(each))):
         raise UsageError("\n".join(people))
     context = make_context(request)
-    account = find_account(context.user) if context.user else None
-    problems = [
-        *program_problems(context),
-        *([] if request.per_user else _reading_problems(context, account, services)),
-        *_instance_problems(request, needs),
-    ]
+    problems = [*program_problems(context), *_instance_problems(request, needs, standings)]
     sets: list[UnitSet] = []
-    writes: dict[PurePath, str] = {}
+    missing: dict[PurePath, str] = {}
     for each in needs:
-        own = replace(context, instances=context.instances if each.several else 1)
+        own = _own_context(context, requests[each.service], each)
         try:
-            folders = based(each.writes, own.base)
-            paths = [*folders, *based(each.reads, own.base)]
-            sets.append(unit_set(each, replace(own, links=links_of(paths))))
-            writes.update(dict.fromkeys(folders, each.service))
+            sets.append(unit_set(each, replace(own, links=links_of(_paths(each, own)))))
         except UnfitPath as error:
             problems.append(f"{each.service}: {error}")
-    if not request.per_user:
-        problems += _writing_problems(context, account, writes)
+            continue
+        problems += _access_problems(each, own)
+        for path in based(each.writes, own.base):
+            if not Path(path).is_dir():
+                missing.setdefault(PurePath(os.path.realpath(path)), own.user)
     if problems:
         raise UsageError("\n".join(dict.fromkeys(problems)))
-    missing = [PurePath(os.path.realpath(path)) for path in writes if not Path(path).is_dir()]
+    default = any(not each.run_as or each.run_as == DEFAULT_USER for each in requests.values())
+    absent = default and not request.per_user and find_account(DEFAULT_USER) is None
     return Prepared(
         tuple(sets),
         shared_files(context),
-        context.user,
-        context.user if context.user and account is None else "",
-        tuple(dict.fromkeys(missing)),
+        DEFAULT_USER if absent else "",
+        tuple(CreateFolder(path, owner) for path, owner in missing.items()),
+        {name: words for name in services if (words := _kept(request, standings[name]))},
     )
 
 
 def make_context(request: Request) -> UnitContext:
     """Return what units are made for, as found on this machine."""
-    prefix = request.prefix.absolute() if request.prefix else running_prefix()
-    user = "" if request.per_user else request.run_as or DEFAULT_USER
-    account = find_account(user) if user else None
-    return UnitContext(
-        prefix=prefix,
+    context = UnitContext(
+        prefix=request.prefix.absolute() if request.prefix else running_prefix(),
         configuration=request.configuration,
-        user=user,
-        group=account.group if account else user,
-        groups=tuple(request.groups),
-        base=request.base,
         credentials=not request.per_user and Path(CREDENTIALS).is_file(),
-        instances=request.instances,
         systemd=request.host.version(),
     )
+    return _as_asked(context, request)
+
+
+def _as_asked(context: UnitContext, request: Request) -> UnitContext:
+    """Return the context with what people may say of each service."""
+    user = "" if request.per_user else request.run_as or DEFAULT_USER
+    account = find_account(user) if user else None
+    return replace(
+        context,
+        user=user,
+        group=account.group if account else user,
+        groups=tuple(request.groups or ()),
+        base=request.base,
+        instances=request.instances or 1,
+    )
+
+
+def _own_context(context: UnitContext, request: Request, needs: UnitNeeds) -> UnitContext:
+    """Return what the units of one service are made for."""
+    own = _as_asked(context, request)
+    return own if needs.several else replace(own, instances=1)
+
+
+def _taken_over(request: Request, standing: Standing) -> Request:
+    """Return the request, where it says nothing, as the service is installed already."""
+    return replace(
+        request,
+        run_as=request.run_as or standing.user,
+        groups=standing.groups if request.groups is None else request.groups,
+        instances=request.instances or standing.instances,
+        base=request.base or (Path(standing.base) if standing.base else None),
+    )
+
+
+def _kept(request: Request, standing: Standing) -> str:
+    """Return the options that count although they were not said."""
+    return options_of(
+        Standing(
+            "" if request.run_as else standing.user,
+            standing.groups if request.groups is None else (),
+            None if request.base else standing.base,
+            1 if request.instances else standing.instances,
+        )
+    )
+
+
+def _paths(needs: UnitNeeds, context: UnitContext) -> Sequence[PurePath]:
+    """Return the folders of a service; UnfitPath says which a unit cannot name."""
+    return [*based(needs.writes, context.base), *based(needs.reads, context.base)]
+
+
+def _access_problems(needs: UnitNeeds, context: UnitContext) -> Iterator[str]:
+    """Yield what the user of a system unit could not read or write."""
+    if context.per_user:
+        return
+    account = find_account(context.user)
+    yield from _reading_problems(context, account, needs.service)
+    yield from _writing_problems(context, account, needs)
 
 
 def program_problems(context: UnitContext) -> Iterator[str]:
@@ -161,7 +214,7 @@ def program_problems(context: UnitContext) -> Iterator[str]:
 
 def _people_problems(request: Request) -> Iterator[str]:
     """Yield what is wrong with user and groups."""
-    named = [name for name in (request.run_as, *request.groups) if name]
+    named = [name for name in (request.run_as, *(request.groups or ())) if name]
     if request.per_user and named:
         yield "--run-as and --group are for system units; with --user, units run as yourself"
         return
@@ -169,42 +222,48 @@ def _people_problems(request: Request) -> Iterator[str]:
         if not _NAME.fullmatch(name):
             yield f"{name!r} is no name that a unit can say; create a user or group for the daemons"
     account = find_account(request.run_as) if request.run_as else None
-    if account is None and request.run_as:
+    if account is None and request.run_as not in {"", DEFAULT_USER}:
         yield f"--run-as {request.run_as!r} is no user of this machine; create it first"
     if account is not None and account.uid == 0:
         yield "--run-as 'root' would undo the confinement; name the user that the data belongs to"
-    for group in request.groups:
+    for group in request.groups or ():
         if not group_exists(group):
             yield f"--group {group!r} is no group of this machine; create it first"
 
 
-def _reading_problems(
-    context: UnitContext, account: Account | None, services: Sequence[str]
-) -> Iterator[str]:
-    """Yield which configuration the daemons could not read."""
-    for service in services:
-        file = Path(context.config_file(service))
-        if not may_read(file, account):
-            yield (
-                f"{str(file)!r} cannot be read by user {context.user!r}; "
-                f"`chmod 644 {file}` (secrets belong into {CREDENTIALS})"
-            )
+def _reading_problems(context: UnitContext, account: Account | None, service: str) -> Iterator[str]:
+    """Yield that a daemon could not read its configuration."""
+    file = Path(context.config_file(service))
+    if not may_read(file, account):
+        yield (
+            f"{str(file)!r} cannot be read by user {context.user!r}; "
+            f"`chmod 644 {file}` (secrets belong into {CREDENTIALS})"
+        )
 
 
 def _writing_problems(
-    context: UnitContext, account: Account | None, writes: Mapping[PurePath, str]
+    context: UnitContext, account: Account | None, needs: UnitNeeds
 ) -> Iterator[str]:
-    """Yield which folders the daemons could not write into; those to be made will be theirs."""
-    for path, service in writes.items():
+    """Yield which folders a daemon could not write into; those to be made will be its own."""
+    for path in based(needs.writes, context.base):
         if Path(path).is_dir() and not may_write(Path(path), account, context.groups):
             yield (
-                f"{service}: user {context.user!r} may not write into {str(path)!r}; --run-as its "
-                "owner, or let that user in (chown, setfacl, or --group)"
+                f"{needs.service}: user {context.user!r} may not write into {str(path)!r}; "
+                "--run-as its owner, or let that user in (chown, setfacl, or --group)"
             )
 
 
-def _instance_problems(request: Request, needs: Sequence[UnitNeeds]) -> Iterator[str]:
+def _instance_problems(
+    request: Request, needs: Sequence[UnitNeeds], standings: Mapping[str, Standing]
+) -> Iterator[str]:
     """Yield what is wrong with the number of instances."""
-    if request.instances > 1 and not any(each.several for each in needs):
+    if request.instances is None:
+        for each in needs:
+            if standings[each.service].uncounted:
+                yield (
+                    f"{each.service}: its units are for several instances, and fewer than two are "
+                    "enabled; say with --instances how many it shall be"
+                )
+    elif request.instances > 1 and not any(each.several for each in needs):
         names = ", ".join(each.service for each in needs)
         yield f"--instances {request.instances}: only one of {names} may run with one configuration"

@@ -187,6 +187,54 @@ def test_what_does_not_start_is_said_and_the_rest_stands(
     assert "enabled towpath-uploader.service" in said.out
 
 
+def test_what_fails_again_and_again_is_not_taken_for_running(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit status 0 would end the script that should have told somebody."""
+    machine.uploader()
+    machine.call("install")
+    line = "towpath-uploader.service loaded activating auto-restart Towpath uploader\n"
+    (machine.folder / "states").write_text(f"towpath.target loaded active active All\n{line}")
+    machine.fake_systemctl(failing="restart --")
+
+    assert machine.call("install") == 4
+    assert "Job for it failed." in capsys.readouterr().err
+    assert machine.asked()[-1] == "restart -- towpath-uploader.service"
+
+
+def test_what_fails_while_it_is_stopped_for_good_is_forgotten(machine: Machine) -> None:
+    """`systemctl --failed` would name a unit that no longer exists."""
+    machine.uploader()
+    machine.call("install")
+    name = "towpath-uploader.service"
+    both = f"{name} loaded active running U\n{name} loaded failed failed U\n"
+    (machine.folder / "states").write_text(both)
+
+    machine.call("remove")
+
+    assert "stop -- towpath-uploader.service" in machine.asked()
+    assert "reset-failed -- towpath-uploader.service" in machine.asked()
+
+
+@pytest.mark.parametrize("runtime", ["", "/nowhere"])
+@pytest.mark.parametrize("action", ["install", "remove"])
+def test_who_came_by_su_is_told_how_to_come(
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    action: str,
+    runtime: str,
+) -> None:
+    """Half of it would be written, and systemd's words for it help nobody."""
+    machine.uploader()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+
+    assert machine.call(action) == 2
+    assert "loginctl enable-linger USER" in capsys.readouterr().err
+    assert not machine.units.exists()
+    assert machine.call(action, "--dry-run") == 0
+
+
 def test_remove_takes_away_what_install_wrote_and_nothing_else(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,6 +54,14 @@ def test_of_a_home_only_the_folder_itself_is_seen(home: str) -> None:
     assert sight.read_write == ()
 
 
+@pytest.mark.parametrize("folder", ["/var/lib/towpath", "/var/cache/towpath"])
+def test_what_all_daemons_keep_is_no_folder_of_data(folder: str) -> None:
+    """One of them would write in the state of the others."""
+    with pytest.raises(UnfitPath, match="the state of all daemons"):
+        see(folder)
+    assert see(f"{folder}-data").read_write == (f"{folder}-data",)
+
+
 def test_a_folder_below_tmp_is_brought_into_the_private_one() -> None:
     """With PrivateTmp= the path would lead to another, empty folder."""
     sight = see("/tmp/try/output/s3")

@@ -60,11 +60,12 @@ def managed(actions: Sequence[Action]) -> Mapping[Verb, tuple[str, ...]]:
 
 def test_on_an_empty_machine_everything_is_made_in_order() -> None:
     """A unit that starts before its user or folder exists fails."""
-    found = Found(missing_user="towpath", missing_folders=(PurePosixPath("/srv/x"),))
+    folder = CreateFolder(PurePosixPath("/srv/x"), "towpath")
+    found = Found(missing_user="towpath", missing_folders=(folder,))
 
     actions = install(made(), found=found)
 
-    assert actions[:2] == [CreateUser("towpath"), CreateFolder(PurePosixPath("/srv/x"))]
+    assert actions[:2] == [CreateUser("towpath"), folder]
     assert [type(action) for action in actions[2:6]] == [WriteFile] * 4
     assert actions[6:] == [
         Manage(Verb.RELOAD),
@@ -131,6 +132,51 @@ def test_what_somebody_else_put_there_is_left_alone(text: str) -> None:
 
     with pytest.raises(UsageError, match=r"'towpath-watcher\.service'"):
         install(made(), found=Found({name: text}))
+
+
+def test_an_own_unit_beside_a_template_is_not_ended_by_it() -> None:
+    """Several take the place of ours, not of somebody's."""
+    own = {PurePosixPath("towpath-watcher.service"): "[Service]\nExecStart=/bin/own\n"}
+
+    with pytest.raises(UsageError, match=r"'towpath-watcher\.service' was not written by"):
+        install(made(instances=2), found=Found(own, enabled=["towpath-watcher.service"]))
+
+
+@pytest.mark.parametrize("services", [["watcher"], None])
+@pytest.mark.parametrize("text", [LINK, "[Service]\nExecStart=/bin/own\n"])
+def test_what_somebody_else_put_there_keeps_its_confinement(
+    text: str, services: Sequence[str] | None
+) -> None:
+    """Without our drop-ins it would run as root, with nothing forbidden."""
+    found = standing(made())
+    files = {**found.files, PurePosixPath("towpath-watcher.service"): text}
+
+    with pytest.raises(UsageError, match=r"'towpath-watcher\.service'"):
+        plan_remove(services, replace(found, files=files))
+
+
+def test_what_waits_for_its_next_attempt_has_not_started() -> None:
+    """The manager calls it activating, for ever; asked at once, it says why it does not start."""
+    found = standing(made())
+
+    crashing = replace(found, crashing={"towpath-watcher.service"})
+    starting = replace(found, starting={"towpath-watcher.service"})
+
+    assert managed(install(made(), found=crashing)) == {Verb.RESTART: ("towpath-watcher.service",)}
+    assert managed(install(made(), found=starting)) == {Verb.START: ("towpath-watcher.service",)}
+    assert not managed(install(made(), found=crashing, start=False))
+
+
+def test_the_failure_of_an_instance_too_many_is_forgotten() -> None:
+    """`systemctl --failed` would name a unit that no longer exists, and monitors look there."""
+    found = standing(made(instances=4))
+    failed = {"towpath-watcher@2.service", "towpath-watcher@4.service"}
+    up = set(found.running) - failed
+
+    asked = managed(install(made(instances=3), found=replace(found, running=up, failed=failed)))
+
+    assert asked[Verb.FORGET] == ("towpath-watcher@4.service",)
+    assert Verb.STOP not in asked
 
 
 def test_where_no_manager_runs_units_are_enabled_for_the_boot() -> None:
@@ -208,7 +254,8 @@ def test_every_file_says_that_it_is_ours() -> None:
 def test_each_thing_done_is_a_line(*, done: bool) -> None:
     """People compare a dry run with what was done."""
     folder = PurePosixPath("/etc/systemd/system")
-    found = Found(missing_user="towpath", missing_folders=(PurePosixPath("/srv/x"),))
+    missing = (CreateFolder(PurePosixPath("/srv/x"), "towpath"),)
+    found = Found(missing_user="towpath", missing_folders=missing)
     there = standing(made(instances=2), running=False).files
     actions = install(made(), found=replace(found, files=there))
 
