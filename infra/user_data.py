@@ -62,9 +62,8 @@ def render_user_data(installation: Installation, steps: str) -> str:
     Raises:
         ValueError: a file would end the script's own text, or there is more than EC2 takes.
     """
-    options = [*installation.unit_options]
-    if installation.instances > 1:
-        options += ["--instances", str(installation.instances)]
+    # Said each time: what is left out stays as it was installed before.
+    options = [*installation.unit_options, "--instances", str(installation.instances)]
     values = {
         "service": installation.service,
         "region": installation.region,

@@ -88,7 +88,7 @@ def test_more_than_ec2_takes_is_refused() -> None:
 @pytest.mark.parametrize(
     ("instances", "units", "options"),
     [
-        (1, ["towpath-watcher.service"], ""),
+        (1, ["towpath-watcher.service"], "--instances 1"),
         (2, ["towpath-watcher@1.service", "towpath-watcher@2.service"], "--instances 2"),
     ],
 )
