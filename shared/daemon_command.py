@@ -66,6 +66,9 @@ class DaemonCommand(Generic[SettingsT]):
     run_checks: Callable[[], Look[SettingsT]]
     render_status: Callable[[], RenderStatus]
     actions: Sequence[Action[SettingsT]] = ()
+    root: Callable[[SettingsT], Path] | None = None
+    """The path that the daemon names as its `root` in its status. With it, whoever asks by hand for
+    the status or an action finds a unit's state folder too; see `_Call.reporting_folder`."""
     finishes: bool = False
     """Before a reload the daemon finishes what it has in hand however long that lasts, instead of
     giving it up when the grace is over."""
@@ -168,7 +171,7 @@ class _Call(Generic[SettingsT]):
         for action in self.command.actions:
             values: Sequence[str] | None = getattr(self.arguments, action.flag)
             if values is not None:
-                return action.run()(self.settings, self.folder, " ".join(values))
+                return action.run()(self.settings, self.reporting_folder(), " ".join(values))
         if self.arguments.plan or self.arguments.check:
             late = self.command.show_plan if self.arguments.plan else self.command.run_checks
             look = late()
@@ -281,14 +284,35 @@ class _Call(Generic[SettingsT]):
         sys.stdout.write(f"{how.value}\n")
         return ExitStatus.DONE
 
+    def reporting_folder(self) -> Path:
+        """Return the state folder of the daemon that somebody means who asks by hand.
+
+        | the folder that the settings lead to | the base folder, where a unit reports | taken     |
+        |--------------------------------------|---------------------------------------|-----------|
+        | was named, or has a status           | whatever it has                       | the first |
+        | has none                             | a status that names the same root     | the base  |
+        | has none                             | none, or that of another root         | the first |
+        """
+        if self.command.root is None or self.settings.state_directory is not None:
+            return self.folder
+        from shared.status import STATUS_NAME, default_state_folder, read_status
+
+        base = default_state_folder(self.command.service, os.environ)
+        if base == self.folder or (self.folder / STATUS_NAME).exists():
+            return self.folder
+        status = read_status(base)
+        root = str(self.command.root(self.settings).absolute())
+        return base if status is not None and status.details.get("root") == root else self.folder
+
     def show_status(self) -> int:
         """Print what the daemon last wrote into its state folder."""
         from shared.status import read_status
 
-        status = read_status(self.folder)
+        folder = self.reporting_folder()
+        status = read_status(folder)
         if status is None:
             raise UsageError(
-                f"no {self.command.service} has reported into {str(self.folder)!r}; "
+                f"no {self.command.service} has reported into {str(folder)!r}; "
                 "start one, or repeat the options that it was started with"
             )
         sys.stdout.write(self.command.render_status()(status, datetime.now(UTC)))

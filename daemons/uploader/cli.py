@@ -33,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
         show_plan=_show_plan,
         run_checks=_run_checks,
         render_status=_render_status,
+        root=lambda settings: settings.directory,
         actions=[
             Action("--retry-parked", "ask the daemon to try parked files again", _request_retry)
         ],

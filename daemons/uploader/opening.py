@@ -5,7 +5,7 @@ Lock, identity, S3, what a crash left behind, and then the watch; closed in reve
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,9 +18,9 @@ from structlog.typing import FilteringBoundLogger
 from daemons.uploader.job import FileJobs, JobRules
 from daemons.uploader.parked import ParkedFiles
 from daemons.uploader.report import PassCounts
-from daemons.uploader.service import Limits, Uploader
+from daemons.uploader.service import Limits, PassEnd, Uploader
 from daemons.uploader.settings import Settings
-from daemons.uploader.status import StatusWriter
+from daemons.uploader.status import Reporter, StatusWriter
 from shared.aws.imds import watch_spot_notice
 from shared.engine import Engine, EngineOptions, open_engine, sweep_uploads
 from shared.fswatch.names import SkipRules
@@ -69,24 +69,31 @@ class RootLock:
 class Daemon:
     """The uploader with its watch, as the life cycle runs it."""
 
-    def __init__(self, settings: Settings, uploader: Uploader, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, uploader: Uploader, engine: Engine, reporter: Reporter
+    ) -> None:
         self._settings = settings
         self._uploader = uploader
         self._engine = engine
+        self._reporter = reporter
 
     async def run(self, control: Control) -> None:
         """Watch and upload until the control says stop."""
         watch = Watch(self._settings.directory, watch_options(self._settings))
         async with anyio.create_task_group() as tasks, watch:
             tasks.start_soon(self._flush_on_notice, watch)
+            tasks.start_soon(self._reporter.run, self._uploader)
             await self._uploader.run(watch, control)
             tasks.cancel_scope.cancel()
 
     async def run_once(self) -> PassCounts:
         """Do one pass over what is there now."""
         items = scan_once(self._settings.directory, watch_options(self._settings))
-        async with aclosing(items):
-            return await self._uploader.run_once(items)
+        async with anyio.create_task_group() as tasks, aclosing(items):
+            tasks.start_soon(self._reporter.run, self._uploader)
+            counts = await self._uploader.run_once(items)
+            tasks.cancel_scope.cancel()
+        return counts
 
     async def _flush_on_notice(self, watch: Watch) -> None:
         if self._engine.imds is None:
@@ -110,22 +117,49 @@ async def open_daemon(
         root_lock.ensure()
         journal = FileJournal(state_folder / "multipart")
         options = engine_options(settings)
-        async with open_engine(options, journal=journal, progress=control.progress) as engine:
+        status = StatusWriter(state_folder, settings, control.board)
+        reporter = Reporter(status)
+
+        def progress() -> None:
+            control.progress()
+            reporter.progress()
+
+        async with open_engine(options, journal=journal, progress=progress) as engine:
             await sweep_uploads(engine.store, journal)
             await _restore(settings.directory)
-            status = StatusWriter(state_folder, settings, control.board)
-            yield Daemon(settings, _uploader(settings, engine, status, root_lock, control), engine)
+            at_pass_end = _at_pass_end(settings, status, reporter, control)
+            uploader = _uploader(settings, engine, root_lock, at_pass_end, progress)
+            yield Daemon(settings, uploader, engine, reporter)
 
 
-def _uploader(
-    settings: Settings, engine: Engine, status: StatusWriter, root_lock: RootLock, control: Control
-) -> Uploader:
+def _at_pass_end(
+    settings: Settings, status: StatusWriter, reporter: Reporter, control: Control
+) -> PassEnd:
     async def at_pass_end(service: Uploader, counts: PassCounts) -> None:
         if status.retry_requested():
             log.info("parked_released", files=service.parked.release_all())
         await to_thread.run_sync(_prune, settings)
-        await to_thread.run_sync(status.write, service, counts)
-        control.status(f"{counts.uploaded} uploaded, {counts.failed} failed in the last pass")
+        await reporter.write(service)
+        control.status(told_of(counts))
+
+    return at_pass_end
+
+
+def told_of(counts: PassCounts) -> str:
+    """Return the line that `systemctl status` shows after a pass."""
+    line = f"{counts.uploaded} uploaded, {counts.failed} failed in the last pass"
+    if counts.unremovable:
+        line += f", {counts.unremovable} on disk that cannot be removed"
+    return line
+
+
+def _uploader(
+    settings: Settings,
+    engine: Engine,
+    root_lock: RootLock,
+    at_pass_end: PassEnd,
+    progress: Callable[[], None],
+) -> Uploader:
 
     options = PutOptions(storage_class=settings.storage_class, acl=settings.acl)
     rules = JobRules(settings.weakest_evidence, settings.multipart_mebibytes * _MEBIBYTE, options)
@@ -137,7 +171,7 @@ def _uploader(
         tidy=lambda folders: tidy_folders(settings.directory, folders),
         before_files=root_lock.ensure,
         at_pass_end=at_pass_end,
-        progress=control.progress,
+        progress=progress,
     )
 
 

@@ -26,6 +26,8 @@ class PassCounts:
     removed: int = 0
     kept: int = 0
     """In S3 and still on disk: held open, or not to be removed."""
+    unremovable: int = 0
+    """Those of the kept that no pass will remove: the file system refuses, or S3 proves little."""
     unsettled: int = 0
     skipped: int = 0
     """Links, pipes, devices, files without a bucket."""
@@ -142,6 +144,8 @@ class Narrator:
         else:
             log.debug("file_left", **facts, reason=result.removal.value)
             return
+        if result.removal is not Removal.HELD_OPEN:
+            self.counts.unremovable += 1
         if self.once.first(event, path):
             log.warning(event, **facts, reason=reason)
 

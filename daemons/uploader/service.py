@@ -51,6 +51,7 @@ from shared.s3.uri import S3Uri
 log: FilteringBoundLogger = structlog.get_logger()
 
 _REFUSALS = (AccessDenied, BucketMissing, CertificateInvalid, CredentialsExpired)
+_LEFT = {Removal.REMOVED, Removal.GONE}
 _LONGEST_QUIET_SECONDS = 900.0
 """Longest time one request may take; see `shared.s3.requests`."""
 
@@ -110,9 +111,13 @@ class Uploader:
         self.parked = parked
         self.gates: dict[str, BucketGate] = {}
         self.totals = PassCounts()
+        self.last_pass = PassCounts()
         self.oldest_pending_ns: int | None = None
-        """Modification time of the oldest file of this pass that did not leave the disk."""
+        """Modification time of the oldest file that did not leave the disk, in this pass or, while
+        it is under way, in the one before."""
         self.last_success_at: datetime | None = None
+        """When a file last left the disk with nothing left to do for it; to be in S3 is not enough,
+        or a file that cannot be removed would be a success in every pass."""
         self.root_missing = ""
         self.folder_faults: dict[str, str] = {}
         self._jobs = jobs
@@ -127,6 +132,7 @@ class Uploader:
         self._again: dict[str, LocalFile] = {}
         self._touched: set[str] = set()
         self._faulty_folders: set[str] = set()
+        self._pending_ns: int | None = None
         self._rescan: Callable[[], None] = lambda: None
 
     async def run(self, source: Source, control: Control) -> None:
@@ -263,8 +269,9 @@ class Uploader:
         if result.removal is not Removal.REMOVED and result.ending is not Ending.VANISHED:
             self._pending(result.found.file)
         self._touched.add(result.found.file.path.rpartition("/")[0])
-        if result.delivered:
+        if result.removal in _LEFT:
             self.last_success_at = datetime.now(UTC)
+        if result.delivered:
             if gate.succeeded() and gate.held_back:
                 self._rescan()
         elif result.ending is Ending.UNREADABLE:
@@ -311,8 +318,16 @@ class Uploader:
                 )
         counts = self.narrator.take_counts()
         self.totals.add(counts)
+        self.last_pass = counts
+        self.oldest_pending_ns, self._pending_ns = self._pending_ns, None
         await self._at_pass_end(self, counts)
-        self.oldest_pending_ns = None
+        return counts
+
+    def counts_so_far(self) -> PassCounts:
+        """Return all counts since the start, those of the pass under way included."""
+        counts = PassCounts()
+        counts.add(self.totals)
+        counts.add(self.narrator.counts)
         return counts
 
     def hurry(self) -> None:
@@ -322,6 +337,7 @@ class Uploader:
 
     def _pending(self, file: LocalFile) -> None:
         mtime = file.identity.mtime_ns
+        self._pending_ns = min(mtime, self._pending_ns or mtime)
         self.oldest_pending_ns = min(mtime, self.oldest_pending_ns or mtime)
 
     def _gate(self, bucket: str) -> BucketGate:

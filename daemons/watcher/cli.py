@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
         show_plan=_show_plan,
         run_checks=_run_checks,
         render_status=_render_status,
+        root=lambda settings: settings.root,
         finishes=True,
         actions=[
             Action(

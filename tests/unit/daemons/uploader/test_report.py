@@ -125,6 +125,7 @@ def test_file_that_stays_is_warned_about_once(
         {"log_level": "warning", "reason": logs[1]["reason"], "event": event, **NAMED}
     ]
     assert narrator.counts.kept == 3
+    assert narrator.counts.unremovable == (0 if removal is Removal.HELD_OPEN else 3)
 
 
 def test_warning_is_news_again_after_the_file_was_removed() -> None:

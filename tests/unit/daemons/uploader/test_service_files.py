@@ -217,5 +217,9 @@ async def test_read_only_disk_keeps_the_file_and_the_daemon(
 
     assert lines_above(logs) == ["file_not_removed"]
     assert len(place.buckets.history()) == 1
+    assert service.last_pass.unremovable == 1
+    assert service.last_success_at is None, "a disk that fills up is no success"
     await place.one_pass(service)
     assert place.left() == []
+    assert service.last_pass.unremovable == 0
+    assert service.last_success_at is not None

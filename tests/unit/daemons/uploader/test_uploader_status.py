@@ -6,13 +6,16 @@ import pytest
 import structlog
 
 from daemons.uploader.cli import state_folder
+from daemons.uploader.opening import told_of
 from daemons.uploader.report import PassCounts
 from daemons.uploader.settings import Settings
 from daemons.uploader.status import (
+    RETRY_REQUEST,
     StatusWriter,
     render_status,
     request_retry,
 )
+from shared.errors import UsageError
 from shared.s3.errors import AccessDenied
 from shared.status import METRICS_NAME, read_status
 from tests.support.uploading import BUCKET, Place
@@ -42,7 +45,7 @@ async def test_status_tells_what_needs_a_person(place: Place, tmp_path: Path) ->
     writer = StatusWriter(state, settings(place))
 
     async def at_pass_end(which: object, counts: PassCounts) -> None:
-        writer.write(service, counts)
+        writer.write(service)
 
     service._at_pass_end = at_pass_end
     place.requests.fault = lambda _, uri: AccessDenied(uri)
@@ -68,9 +71,9 @@ async def test_status_after_success(place: Place, tmp_path: Path) -> None:
     """Silence is an alarm: the last success is a point in time."""
     place.write(f"{BUCKET}/a", b"four")
     service = place.uploader()
-    counts = await place.one_pass(service)
+    await place.one_pass(service)
 
-    StatusWriter(tmp_path, settings(place)).write(service, counts)
+    StatusWriter(tmp_path, settings(place)).write(service)
 
     status = read_status(tmp_path)
     assert status is not None
@@ -82,13 +85,27 @@ async def test_status_after_success(place: Place, tmp_path: Path) -> None:
     assert 'towpath_sent_bytes_total{service="uploader"} 4' in metrics
 
 
+def test_files_that_cannot_be_removed_are_shown(place: Place, tmp_path: Path) -> None:
+    """They are in S3, nothing fails, and the disk fills up."""
+    service = place.uploader()
+    service.last_pass = PassCounts(already_there=3, kept=3, unremovable=2)
+
+    StatusWriter(tmp_path, settings(place)).write(service)
+
+    status = read_status(tmp_path)
+    assert status is not None
+    assert "on disk     2 that are in S3 and cannot" in render_status(status, datetime.now(UTC))
+    assert "2 on disk that cannot be removed" in told_of(service.last_pass)
+    assert "on disk" not in told_of(PassCounts(uploaded=1))
+
+
 @pytest.mark.asyncio
 async def test_missing_root_is_shown(place: Place, tmp_path: Path) -> None:
     """The most usual mistake of all: another folder."""
     service = place.uploader()
     service.root_missing = "it does not exist"
 
-    StatusWriter(tmp_path, settings(place)).write(service, PassCounts())
+    StatusWriter(tmp_path, settings(place)).write(service)
 
     status = read_status(tmp_path)
     assert status is not None
@@ -100,20 +117,40 @@ def test_state_folder_out_of_order_stops_no_upload(place: Place, tmp_path: Path)
     (tmp_path / "state").write_bytes(b"a file")
 
     with structlog.testing.capture_logs() as logs:
-        StatusWriter(tmp_path / "state", settings(place)).write(place.uploader(), PassCounts())
+        StatusWriter(tmp_path / "state", settings(place)).write(place.uploader())
 
     assert [line["event"] for line in logs] == ["status_not_written"]
 
 
 def test_request_to_retry_is_told_once(place: Place, tmp_path: Path) -> None:
-    """It may be made before the daemon was ever started."""
+    """It waits for the end of a pass, and may be made twice before that."""
     writer = StatusWriter(tmp_path / "state", settings(place))
+    writer.write(place.uploader())
     assert not writer.retry_requested()
 
-    request_retry(tmp_path / "state")
+    for _ in range(2):
+        request_retry(tmp_path / "state")
 
     assert writer.retry_requested()
     assert not writer.retry_requested()
+
+
+def test_request_that_nobody_would_see_is_refused(tmp_path: Path) -> None:
+    """It said "asked" about a folder in which no daemon had ever looked."""
+    with pytest.raises(UsageError, match="no uploader has reported into"):
+        request_retry(tmp_path / "state")
+
+    assert not (tmp_path / "state").exists()
+
+
+def test_request_does_not_follow_a_link_out_of_the_folder(place: Place, tmp_path: Path) -> None:
+    """The folder may belong to the daemon's user, and root be the one who asks."""
+    StatusWriter(tmp_path / "state", settings(place)).write(place.uploader())
+    (tmp_path / "state" / RETRY_REQUEST).symlink_to(tmp_path / "elsewhere")
+
+    request_retry(tmp_path / "state")
+
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_each_root_has_a_state_folder_of_its_own(tmp_path: Path) -> None:
