@@ -360,7 +360,7 @@ class _Run:
 
     def _note(self, path: str, fate: Fate, reason: str) -> None:
         self._report.note(path, fate, reason)
-        self._log.warning(f"file_{fate.value}", path=path, reason=reason)
+        self._log.warning("file_set_aside", fate=fate.value, path=path, reason=reason)
 
     def _tell_manifest(self, news: ManifestNews) -> None:
         facts = {"outcome": news.outcome.value, "uploaded": news.uploaded}
