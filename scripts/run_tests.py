@@ -1,6 +1,8 @@
-"""Every check and every test, part by part, with the time of each: what `make test` runs.
+"""Every check and every test, with the time of each part: what `make test` runs.
 
-A failing part does not hide the next one; the exit status is 1 if any failed.
+What mostly waits runs beside what mostly computes: the tests of infra, in an environment of their
+own, beside the checks, and the daemons' acceptance beside the units. A failing part does not hide
+another; the exit status is 1 if any failed.
 """
 
 import argparse
@@ -23,12 +25,17 @@ _CHECKS: Sequence[tuple[str, Sequence[str]]] = (
     ("types", ("mypy",)),
     ("imports", ("lint-imports", "--no-cache")),
 )
-_SUITES = ("unit", "contract", "integration", "infra", "acceptance")
+# The longest modules come first, so that none of them is left to run alone at the end.
+_SUITES = ("acceptance", "integration", "contract", "unit")
 # CDK has an environment of its own, and its tests share what was synthesised once.
 _OF_INFRA = _ROOT / ".venv-infra" / "bin" / "python"
 # Many tests wait for a daemon most of their time, so there is one process more than processors.
 # A module stays in one process, as its nursery and its server do.
-_SIDE_BY_SIDE = (f"--numprocesses={(os.cpu_count() or 1) + 1}", "--dist=loadfile")
+_SIDE_BY_SIDE = (
+    f"--numprocesses={(os.cpu_count() or 1) + 1}",
+    "--dist=loadfile",
+    "--no-loadscope-reorder",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +54,21 @@ class Part:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the parts and print the table."""
     parser = argparse.ArgumentParser(prog="run_tests", description=__doc__)
-    parser.add_argument("--part", choices=("checks", *_SUITES), help="only this part")
-    arguments = parser.parse_args(argv)
+    choices = ("checks", "infra", *_SUITES)
+    parser.add_argument("--part", choices=choices, help="only this part")
+    part = parser.parse_args(argv).part
+    began = time.monotonic()
     parts: list[Part] = []
-    if arguments.part in {None, "checks"}:
-        parts += [_run_check(name, command) for name, command in _CHECKS]
-    for suite in _SUITES:
-        if arguments.part in {None, suite} and any((_ROOT / "tests" / suite).rglob("test_*.py")):
-            parts.append(_run_suite(suite))
-    _print_table(parts)
+    with TemporaryDirectory(prefix="towpath-tests-") as folder:
+        beside = _start_infra(Path(folder)) if part in {None, "infra"} else None
+        if part in {None, "checks"}:
+            parts += [_run_check(name, command) for name, command in _CHECKS]
+        if beside is not None:
+            parts.append(beside.finish())
+        suites = _SUITES if part is None else tuple({part} & set(_SUITES))
+        if suites:
+            parts += _run_suites(suites, Path(folder))
+    _print_table(parts, time.monotonic() - began)
     return int(any(part.failed for part in parts))
 
 
@@ -66,43 +79,87 @@ def _run_check(name: str, command: Sequence[str]) -> Part:
     return Part(name, time.monotonic() - began, failed=done.returncode != 0)
 
 
-def _run_suite(suite: str) -> Part:
-    print(f"== {suite} tests", flush=True)
-    began = time.monotonic()
-    with TemporaryDirectory(prefix="towpath-tests-") as folder:
-        report = Path(folder) / "report.xml"
-        run: Sequence[str | Path] = (sys.executable, "-m", "pytest", "-q", *_SIDE_BY_SIDE)
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        if suite == "infra":
-            run = (_OF_INFRA, "-m", "pytest", "-q")
-            # What is imported of CDK is compiled once, here: its installation compiles nothing.
-            environment.pop("PYTHONDONTWRITEBYTECODE")
-        command = [*run, f"tests/{suite}", f"--junitxml={report}"]
-        done = subprocess.run(command, cwd=_ROOT, env=environment, check=False)
-        counts, slowest = _read_report(report)
-    return Part(suite, time.monotonic() - began, done.returncode != 0, counts, slowest)
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """The tests of infra, under way."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    report: Path
+    began: float
+
+    def finish(self) -> Part:
+        """Wait for them, show what they said, and return how it went."""
+        failed = self.process.wait() != 0
+        print("== infra tests", flush=True)
+        sys.stdout.write(self.output.read_text(encoding="utf-8", errors="replace"))
+        cases = _read_report(self.report)
+        return _part("infra", time.monotonic() - self.began, cases, broken=failed)
 
 
-def _read_report(
-    report: Path,
-) -> tuple[tuple[int, int, int], tuple[tuple[float, str], ...]]:
+def _start_infra(folder: Path) -> _Beside:
+    output, report = folder / "infra.txt", folder / "infra.xml"
+    command = (_OF_INFRA, "-m", "pytest", "-q", "tests/infra", f"--junitxml={report}")
+    with output.open("wb") as stream:
+        # What is imported of CDK is compiled once, here: its installation compiles nothing.
+        process = subprocess.Popen(command, cwd=_ROOT, stdout=stream, stderr=subprocess.STDOUT)
+    return _Beside(process, output, report, time.monotonic())
+
+
+def _run_suites(suites: Sequence[str], folder: Path) -> Sequence[Part]:
+    """Run the tests of several parts in one go; their seconds are those of the tests, added up."""
+    print(f"== tests: {', '.join(suites)}", flush=True)
+    report = folder / "tests.xml"
+    folders = [f"tests/{suite}" for suite in suites]
+    command = [sys.executable, "-m", "pytest", "-q", *_SIDE_BY_SIDE, *folders]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [*command, f"--junitxml={report}"], cwd=_ROOT, env=environment, check=False
+    )
+    cases = _read_report(report)
+    parts = []
+    for suite in suites:
+        own = [case for case in cases if case.name.startswith(f"tests.{suite}.")]
+        parts.append(_part(suite, sum(case.seconds for case in own), own, broken=False))
+    if done.returncode != 0 and not any(part.failed for part in parts):
+        parts.append(Part("pytest itself", 0.0, failed=True))
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One test."""
+
+    name: str
+    seconds: float
+    failed: bool
+    skipped: bool
+
+
+def _part(name: str, seconds: float, cases: Sequence[_Case], *, broken: bool) -> Part:
+    failed = sum(case.failed for case in cases)
+    skipped = sum(case.skipped for case in cases)
+    slowest = sorted((case.seconds, case.name) for case in cases)[-_SLOWEST:]
+    counts = (len(cases) - failed - skipped, failed, skipped)
+    return Part(name, seconds, broken or failed > 0, counts, tuple(slowest))
+
+
+def _read_report(report: Path) -> Sequence[_Case]:
     if not report.exists():
-        return (0, 0, 0), ()
+        return ()
     tree = ET.parse(report)  # noqa: S314 - pytest wrote it a moment ago
-    total = failed = skipped = 0
-
-    for suite in tree.iter("testsuite"):
-        total += int(suite.get("tests", 0))
-        failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        skipped += int(suite.get("skipped", 0))
-    times = [
-        (float(case.get("time", 0)), f"{case.get('classname')}::{case.get('name')}")
+    return [
+        _Case(
+            f"{case.get('classname')}::{case.get('name')}",
+            float(case.get("time", 0)),
+            failed=case.find("failure") is not None or case.find("error") is not None,
+            skipped=case.find("skipped") is not None,
+        )
         for case in tree.iter("testcase")
     ]
-    return (total - failed - skipped, failed, skipped), tuple(sorted(times)[-_SLOWEST:])
 
 
-def _print_table(parts: Sequence[Part]) -> None:
+def _print_table(parts: Sequence[Part], seconds: float) -> None:
     print("\npart           seconds   passed   failed  skipped")
     for part in parts:
         passed, failed, skipped = part.counts
@@ -112,11 +169,11 @@ def _print_table(parts: Sequence[Part]) -> None:
     slowest = sorted(item for part in parts for item in part.slowest)[-_SLOWEST:]
     if slowest:
         print("\nslowest tests")
-        for seconds, name in reversed(slowest):
-            print(f"{seconds:10.1f}  {name}")
+        for took, name in reversed(slowest):
+            print(f"{took:10.1f}  {name}")
     passed, failed, skipped = (sum(part.counts[index] for part in parts) for index in range(3))
     failed += sum(part.failed and not any(part.counts) for part in parts)
-    print(f"\n{sum(part.seconds for part in parts):.0f} s in all")
+    print(f"\n{seconds:.0f} s in all")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
 
 
