@@ -46,6 +46,11 @@ class SitePlace:
     """A folder of this site's own for what only saves work, and for the counts."""
 
     @property
+    def downloads(self) -> Path:
+        """A folder of this site's own for unfinished audio, which outlasts a run; never synced."""
+        return self.work.parent.parent / "audio" / self.site_id
+
+    @property
     def proofs(self) -> Path:
         """The file of `proofs.Proofs`."""
         return self.state / "proofs.sqlite"
@@ -67,9 +72,15 @@ def site_place(site_id: str, bucket: str, data: Path, state: Path) -> SitePlace:
     )
 
 
-def prepare_place(place: SitePlace) -> None:
-    """Make the site's folders, and remove what a killed run has left in its work folder."""
-    for folder in (place.root, place.work, place.state):
+def prepare_place(place: SitePlace, *, moving: bool = True) -> None:
+    """Make the site's folders, and remove what a killed run has left in its work folder.
+
+    Who moves nothing needs a state folder and leaves the data alone.
+    """
+    make_folders(place.state)
+    if not moving:
+        return
+    for folder in (place.root, place.work):
         make_folders(folder)
     for leftover in place.work.iterdir():
         leftover.unlink()

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import anyio
 import structlog
@@ -141,7 +142,8 @@ class SiteSync:
         made_now: Collection[str],
     ) -> SyncReport:
         await to_thread.run_sync(require_files, self._place)
-        await to_thread.run_sync(prepare_place, self._place)
+        moving = direction is not None and not self._rules.dry_run
+        await to_thread.run_sync(partial(prepare_place, self._place, moving=moving))
         report = SyncReport(
             self._place.site_id, direction, GapReport(self._place.site_id, self._place.bucket)
         )

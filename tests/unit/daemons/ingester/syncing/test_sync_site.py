@@ -379,3 +379,18 @@ def _denied(verb: Verb, key: str) -> Callable[[Verb, S3Uri], ObjectError | None]
         return AccessDenied(uri) if (each, uri.key) == (verb, key) else None
 
     return fault
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("rules", [SyncRules(), SyncRules(dry_run=True)])
+async def test_looking_and_planning_leave_the_data_folder_as_it_is(
+    ground: SyncGround, rules: SyncRules
+) -> None:
+    """Who asks what a first run would do has not begun one."""
+    ground.object(AUDIO)
+
+    sync = ground.sync(rules)
+    report = await (sync.pull() if rules.dry_run else sync.look())
+
+    assert report.total(State.ONLY_S3) == 1
+    assert list(ground.data.iterdir()) == []
