@@ -20,9 +20,11 @@ from aiobotocore.credentials import AioCredentialResolver, AioInstanceMetadataPr
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from aiobotocore.utils import AioInstanceMetadataFetcher
+from botocore.handlers import add_expect_header
 from botocore.loaders import Loader, create_loader
 
 from shared.aws.answers import AnswerParsers
+from shared.aws.credentials import CredentialSource, SourceProvider
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.errors import PermanentError
 from shared.s3.uri import S3Uri
@@ -31,10 +33,10 @@ _USER_AGENT = "towpath"
 """Fixed, because botocore would put its own together anew for every request: 13 % of the CPU."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _CONNECT_SECONDS = 10.0
-_READ_SECONDS = 60.0
 _METADATA_SECONDS = 2.0
 _RENEW_SECONDS = 60.0
 _RESENDING = "_retry_connection"
+_BEFORE_CALL = "before-call.s3"
 
 
 class ServiceClient(Protocol):
@@ -53,8 +55,12 @@ class ClientSettings:
     """Another service that speaks S3; also taken from AWS_ENDPOINT_URL by the SDK."""
     instance_role: bool = False
     """Act as the EC2 instance's role and nobody else; AWS_PROFILE is not looked at."""
+    credentials: CredentialSource | None = None
+    """Who gives the keys, in place of everything the SDK would look at."""
     connections: int = 256
     """Open connections at most, per region."""
+    read_seconds: float = 60.0
+    """How long an answer may keep us waiting for its next byte; a function may compute longer."""
 
 
 class ClientPool:
@@ -64,7 +70,8 @@ class ClientPool:
         self._settings = settings
         self._stack = AsyncExitStack()
         self._retired: list[AsyncExitStack] = []
-        self._session = _session(settings)
+        self._source = _provider(settings, refused="")
+        self._session = _session(settings, self._source)
         self._clients: dict[tuple[str, str], ServiceClient] = {}
         self._opening = anyio.Lock()
         self._renewed_at = -_RENEW_SECONDS
@@ -95,13 +102,16 @@ class ClientPool:
     def renew(self) -> bool:
         """Look the credentials up again, for clients opened from now on; at most once a minute.
 
-        For keys that were replaced in a file: those the SDK does not refresh by itself.
+        For keys that were replaced in a file, which the SDK does not refresh by itself, and for
+        those of a source that a service has refused.
         """
         now = time.monotonic()
         if now - self._renewed_at < _RENEW_SECONDS:
             return False
         self._renewed_at = now
-        self._session = _session(self._settings)
+        refused = "" if self._source is None else self._source.in_use
+        self._source = _provider(self._settings, refused=refused)
+        self._session = _session(self._settings, self._source)
         self._clients.clear()
         self._retired.append(self._stack)
         self._stack = AsyncExitStack()
@@ -117,7 +127,7 @@ class ClientPool:
         config = AioConfig(
             retries={"total_max_attempts": 1, "mode": "standard"},
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
+            read_timeout=self._settings.read_seconds,
             max_pool_connections=self._settings.connections,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
@@ -192,16 +202,39 @@ def _loader() -> Loader:
     return create_loader()
 
 
-def _session(settings: ClientSettings) -> AioSession:
-    session = _role_session() if settings.instance_role else AioSession(profile=settings.profile)
+def _provider(settings: ClientSettings, *, refused: str) -> SourceProvider | None:
+    if settings.credentials is None:
+        return None
+    return SourceProvider(settings.credentials, refused=refused)
+
+
+def _session(settings: ClientSettings, source: SourceProvider | None) -> AioSession:
+    if source is not None:
+        session = _session_of(source)
+    elif settings.instance_role:
+        session = _role_session()
+    else:
+        session = AioSession(profile=settings.profile)
     session.register_component("data_loader", _loader())
     session.register_component("response_parser_factory", AnswerParsers())
+    # A store that never says "100 Continue" would be waited for until the time limit.
+    session.unregister(_BEFORE_CALL, add_expect_header)
     return session
 
 
-def _role_session() -> AioSession:
+def _session_of(source: SourceProvider) -> AioSession:
+    session = _session_without_profile()
+    session.register_component("credential_provider", AioCredentialResolver([source]))
+    return session
+
+
+def _session_without_profile() -> AioSession:
     # A variable without names to look up is one the environment cannot set.
-    session = AioSession(session_vars={"profile": (None, None, None, None)})
+    return AioSession(session_vars={"profile": (None, None, None, None)})
+
+
+def _role_session() -> AioSession:
+    session = _session_without_profile()
     endpoint = session.get_config_variable("ec2_metadata_service_endpoint")
     fetcher = AioInstanceMetadataFetcher(
         timeout=_METADATA_SECONDS,

@@ -38,6 +38,7 @@ _BY_CODE: Mapping[str, type[ObjectError]] = {
     "ThrottlingException": errors.Throttled,
     "RequestLimitExceeded": errors.Throttled,
     "TooManyRequests": errors.Throttled,
+    "TooManyInvalidationsInProgress": errors.Throttled,
     "BadDigest": errors.ChecksumMismatch,
     "InvalidDigest": errors.ChecksumMismatch,
     "XAmzContentSHA256Mismatch": errors.ChecksumMismatch,

@@ -40,6 +40,7 @@ from shared.s3.store import (
     UploadJournal,
     When,
 )
+from shared.s3.streamed import WHOLE_BYTES_MAX, StreamedPut
 from shared.s3.uri import S3Uri
 from shared.s3.verified import Sent, VerifiedWrite
 from shared.s3.wire import (
@@ -69,6 +70,11 @@ class EngineSettings:
     """Bytes of file content held at once."""
     multipart_threshold: int = 16 * 1024 * 1024
     """Files of this many bytes or more are sent in parts."""
+    parts: bool = True
+    """Off: every file goes in one request, whatever its size, of which S3 takes 5 GiB."""
+    find_regions: bool = True
+    """Off: a bucket is taken to be in the clients' own region until an answer names another, which
+    saves a request for each, and costs one where it is elsewhere."""
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     budget: RetryBudget | None = None
     progress: Callable[[], None] = lambda: None
@@ -92,9 +98,11 @@ class S3Client:
             policy=settings.policy,
             budget=settings.budget,
             progress=settings.progress,
+            find_regions=settings.find_regions,
         )
         self._memory = ByteBudget(settings.memory_bytes)
         self._multipart = MultipartPut(self._requests, Buffers(self._memory), journal)
+        self._streamed = StreamedPut(self._requests, self._memory, settings.progress)
         self._adapter = Adapter(self._requests)
 
     async def put(
@@ -133,15 +141,15 @@ class S3Client:
     ) -> Stored:
         """Store exactly the pinned bytes; SourceChanged if the file is another one by now."""
         with within(deadline, uri, writing=True):
-            if source.identity.size >= self._settings.multipart_threshold:
+            if large := self._large_put(source.identity.size):
                 return await self._adapter.write(
                     uri,
                     when,
-                    lambda checked, allowed: self._multipart.run(
+                    lambda checked, allowed: large.run(
                         Job(uri, source, allowed, options, checked, deadline)
                     ),
                     emulate=emulate,
-                    in_parts=True,
+                    in_parts=large is self._multipart,
                 )
             async with self._read(uri, source) as piece:
                 return await self._adapter.write(
@@ -280,6 +288,12 @@ class S3Client:
 
     async def aclose(self) -> None:
         """Nothing to close: the connections belong to the pool."""
+
+    def _large_put(self, size: int) -> MultipartPut | StreamedPut | None:
+        """Choose how a file is sent that is not held as a whole; None for a smaller one."""
+        if self._settings.parts:
+            return self._multipart if size >= self._settings.multipart_threshold else None
+        return self._streamed if size > WHOLE_BYTES_MAX else None
 
     @asynccontextmanager
     async def _read(self, uri: S3Uri, source: PinnedFile) -> AsyncIterator[Piece]:

@@ -16,7 +16,6 @@ from shared.s3.errors import (
     CredentialsExpired,
     InvalidKey,
     NotFound,
-    ObjectError,
     OutcomeUnknown,
     ServerError,
     Throttled,
@@ -51,6 +50,9 @@ class Request:
     """The operation takes no Key."""
     size: int = 0
     """Bytes of the body; they decide how long one attempt may last."""
+    unsent: Callable[[], Exception | None] = lambda: None
+    """Why the attempt that has just failed could not send its body, where that was our own fault:
+    nothing was carried out then, whatever the connection's end looks like."""
 
     @property
     def limit_seconds(self) -> float:
@@ -69,12 +71,14 @@ class Requests:
         policy: RetryPolicy | None = None,
         budget: RetryBudget | None = None,
         progress: Callable[[], None] = lambda: None,
+        find_regions: bool = True,
     ) -> None:
         self.limit = AdaptiveLimit(in_flight)
         self._clients = clients
         self._progress = progress
         self._policy = policy or RetryPolicy()
         self._budget = budget or RetryBudget()
+        self._find_regions = find_regions
         self._known: dict[str, Capabilities] = {}
         self._asking: dict[str, anyio.Lock] = {}
 
@@ -113,10 +117,12 @@ class Requests:
             raise self._failed(error, request, attempt) from error
 
     async def capabilities(self, bucket: str, *, deadline: float | None = None) -> Capabilities:
-        """Say what is known of a bucket; the first caller asks for its region.
+        """Say what is known of a bucket; the first caller asks for its region, if that is wanted.
 
         Not within `repeat`: a task holds one place in flight.
         """
+        if not self._find_regions:
+            return self.known(bucket)
         if found := self._known.get(bucket):
             return found
         async with self._asking.setdefault(bucket, anyio.Lock()):
@@ -166,7 +172,9 @@ class Requests:
         self._progress()
         return dict(answer)
 
-    def _failed(self, error: Exception, request: Request, attempt: int) -> ObjectError:
+    def _failed(self, error: Exception, request: Request, attempt: int) -> Exception:
+        if (own := request.unsent()) is not None:
+            return own
         failure = translate(error, request.uri, writing=request.writing, attempts=attempt)
         if isinstance(failure, Throttled | ServerError | OutcomeUnknown | Unreachable):
             self.limit.throttled(anyio.current_time())

@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from anyio import to_thread
+
 from shared.s3.errors import (
     ChecksumMismatch,
     NotFound,
@@ -47,7 +49,8 @@ class Sent:
     etag: Callable[[], str]
     """The ETag S3 gives these bytes where ETags are MD5s; the empty string if not known.
 
-    Called only when an answer carries no checksum: an MD5 costs more than the sending.
+    Called only when an answer carries no checksum, and in a thread: an MD5 costs more than the
+    sending.
     """
 
 
@@ -82,7 +85,7 @@ class VerifiedWrite:
             answer = await self._requests.once(self._request, number)
         except OutcomeUnknown as error:
             self._in_doubt = True
-            if stored := self._recognise(await self.find(), number):
+            if stored := await self._recognise(await self.find(), number):
                 return stored
             note = f"{error.code}; read back and not there"
             raise ServerError(self._sent.uri, error.answer, note) from error
@@ -102,12 +105,12 @@ class VerifiedWrite:
     async def _find_ours(self, number: int) -> Stored | None:
         """Look after a refusal: other bytes are somebody else's, and end the doubt."""
         held = await self.find()
-        if held is not None and self._weigh(held) is None:
+        if held is not None and await self._weigh(held) is None:
             self._in_doubt = False
-        return self._recognise(held, number)
+        return await self._recognise(held, number)
 
-    def _recognise(self, held: ObjectInfo | None, number: int) -> Stored | None:
-        evidence = None if held is None else self._weigh(held)
+    async def _recognise(self, held: ObjectInfo | None, number: int) -> Stored | None:
+        evidence = None if held is None else await self._weigh(held)
         if held is None or evidence is None or evidence < Evidence.ETAG_MD5:
             return None
         return self._stored(held.etag, held.version, evidence, number)
@@ -119,23 +122,24 @@ class VerifiedWrite:
         said = str(result.get("ChecksumCRC64NVME", "")) if self._sent.crc64nvme else ""
         if said and said == self._sent.crc64nvme:
             return self._stored(etag, version, Evidence.ANSWERED, number)
-        if not said and etag and etag == self._sent.etag():
+        if not said and etag and etag == await to_thread.run_sync(self._sent.etag):
             return self._stored(etag, version, Evidence.ETAG_MD5, number)
         was_in_doubt, self._in_doubt = self._in_doubt, True
         held = await self.find()
         self._in_doubt = was_in_doubt
-        evidence = None if held is None else self._weigh(held)
+        evidence = None if held is None else await self._weigh(held)
         if held is None or evidence is None or (said and evidence < Evidence.ETAG_MD5):
             note = f"S3 answered checksum {said or 'none'!r}, sent {self._sent.crc64nvme!r}"
             raise ChecksumMismatch(self._sent.uri, note=note)
         return self._stored(held.etag, held.version, evidence, number)
 
-    def _weigh(self, held: ObjectInfo) -> Evidence | None:
+    async def _weigh(self, held: ObjectInfo) -> Evidence | None:
         sent = Checksums(crc64nvme=self._sent.crc64nvme)
         evidence = weigh(sent, self._sent.size, held)
-        if evidence is Evidence.SIZE and held.etag and held.etag == self._sent.etag():
-            return Evidence.ETAG_MD5
-        return evidence
+        if evidence is not Evidence.SIZE or not held.etag:
+            return evidence
+        ours = await to_thread.run_sync(self._sent.etag)
+        return Evidence.ETAG_MD5 if held.etag == ours else evidence
 
     def _stored(self, etag: str, version: str, evidence: Evidence, attempts: int) -> Stored:
         return Stored(
