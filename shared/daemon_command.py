@@ -10,15 +10,17 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from shared.cli import CommandMain, run_command
 from shared.daemon_settings import BasicSettings
 from shared.errors import ExitStatus, UsageError
-from shared.settings import load_settings
+from shared.settings import Loaded, load_settings
 
 if TYPE_CHECKING:
     from shared.lifecycle import Control, Service
@@ -72,10 +74,42 @@ class DaemonCommand(Generic[SettingsT]):
     finishes: bool = False
     """Before a reload the daemon finishes what it has in hand however long that lasts, instead of
     giving it up when the grace is over."""
+    runs_once: Callable[[SettingsT], bool] = lambda _settings: False
+    """Tells whether it does one pass and ends although nobody says `--once`."""
+    before_pass: Callable[[SettingsT, Path], ExitStatus | None] = lambda _settings, _folder: None
+    """Asked before anything is opened for one pass: a status is the end of the command."""
+    complete: "Callable[[Loaded[SettingsT]], SettingsT]" = lambda loaded: loaded.settings
+    """Completes what was read by what lies elsewhere; UsageError has a line for each mistake."""
+    plan_flags: Sequence[str] = ()
+    """Other flags that mean `--plan`."""
+    epilog: Callable[[], str] = str
+    """What stands below the options in the help."""
+    statuses: Mapping[int, int] = field(default_factory=dict)
+    """The numbers of a contract of its own, by our `ExitStatus`; the others stay."""
 
 
 def run_daemon_command(command: DaemonCommand[SettingsT], argv: Sequence[str]) -> int:
-    """Run a daemon's command with these arguments; returns its exit status."""
+    """Run a daemon's command with these arguments; returns its exit status.
+
+    What a command without numbers of its own raises is raised.
+    """
+    if not command.statuses:
+        return _run(command, argv)
+    return run_with_statuses(command.service, partial(_run, command), argv, command.statuses)
+
+
+def run_with_statuses(
+    name: str, main: CommandMain, argv: Sequence[str], statuses: Mapping[int, int]
+) -> int:
+    """Run a command, and return the number that a contract has for the way it ended.
+
+    Only an `ExitStatus` is replaced: a plain number is the contract's already.
+    """
+    status = run_command(name, main, argv)
+    return statuses.get(status, status) if isinstance(status, ExitStatus) else status
+
+
+def _run(command: DaemonCommand[SettingsT], argv: Sequence[str]) -> int:
     call = _read_call(command, argv)
     if call.arguments.stop:
         return call.stop()
@@ -100,19 +134,19 @@ def default_state_of(service: str, guarded: Path, environ: Mapping[str, str]) ->
     return base / f"{path.name or 'root'}-{sha256(bytes(path)).hexdigest()[:12]}"
 
 
-def _add_flags(parser: argparse.ArgumentParser, actions: Sequence[Action[SettingsT]]) -> None:
+def _add_flags(parser: argparse.ArgumentParser, command: DaemonCommand[SettingsT]) -> None:
     group = parser.add_argument_group("instead of running on")
     choice = group.add_mutually_exclusive_group()
-    for flag, text in (
-        ("--once", "do one pass and exit"),
-        ("--plan", "print what a pass would do and change nothing"),
-        ("--check", "check settings, credentials and buckets"),
-        ("--background", "start and return to the shell"),
-        ("--stop", "stop the one in the background"),
-        ("--status", "show what the daemon last reported"),
+    for flags, text in (
+        (["--once"], "do one pass and exit"),
+        (["--plan", *command.plan_flags], "print what a pass would do and change nothing"),
+        (["--check"], "check settings, credentials and buckets"),
+        (["--background"], "start and return to the shell"),
+        (["--stop"], "stop the one in the background"),
+        (["--status"], "show what the daemon last reported"),
     ):
-        choice.add_argument(flag, action="store_true", help=text)
-    for action in actions:
+        choice.add_argument(*flags, action="store_true", help=text)
+    for action in command.actions:
         # Kept under the flag itself, which no setting can be called.
         if action.metavar:
             choice.add_argument(
@@ -137,13 +171,15 @@ def _read_call(command: DaemonCommand[SettingsT], argv: Sequence[str]) -> "_Call
     """Read line, environment and file; UsageError."""
 
     def add_flags(parser: argparse.ArgumentParser) -> None:
-        _add_flags(parser, command.actions)
+        parser.epilog = command.epilog()
+        _add_flags(parser, command)
 
     loaded = load_settings(
         command.settings, argv, os.environ, service=command.service, extra=add_flags
     )
-    folder = command.state_folder(loaded.settings, os.environ)
-    return _Call(command, argv, loaded.settings, loaded.arguments, loaded.config_file, folder)
+    settings = command.complete(loaded)
+    folder = command.state_folder(settings, os.environ)
+    return _Call(command, argv, settings, loaded.arguments, loaded.config_file, folder)
 
 
 @dataclass(frozen=True)
@@ -164,15 +200,16 @@ class _Call(Generic[SettingsT]):
         return given or self.folder / f"{self.command.service}.pid"
 
     def run(self) -> int:
-        """Do what needs a log: an action, a look, or the daemon's work itself."""
-        from shared.lifecycle import run
-
-        self.set_up_log()
+        """Do an action, a look, or the daemon's work itself."""
         for action in self.command.actions:
             values: Sequence[str] | None = getattr(self.arguments, action.flag)
             if values is not None:
+                self.set_up_log()
                 return action.run()(self.settings, self.reporting_folder(), " ".join(values))
         if self.arguments.plan or self.arguments.check:
+            from shared.lifecycle import run
+
+            self.set_up_log()
             late = self.command.show_plan if self.arguments.plan else self.command.run_checks
             look = late()
             return run(lambda: look(self.settings, self.folder))
@@ -187,19 +224,21 @@ class _Call(Generic[SettingsT]):
         )
 
     def _live(self) -> int:
+        once = self.arguments.once or self.command.runs_once(self.settings)
+        ended = self.command.before_pass(self.settings, self.folder) if once else None
+        if ended is not None:
+            return ended
         from shared.background import hold_pid_file
         from shared.lifecycle import run
         from shared.lives import run_service
         from shared.systemd import Notifier
 
+        self.set_up_log()
         setup, notifier = self.setup(), Notifier(os.environ)
 
         async def live() -> ExitStatus:
             return await run_service(
-                setup,
-                notifier=notifier,
-                once=self.arguments.once,
-                read_again=self._read_again,
+                setup, notifier=notifier, once=once, read_again=self._read_again
             )
 
         with ExitStack() as stack:
@@ -239,6 +278,10 @@ class _Call(Generic[SettingsT]):
     def _read_again(self) -> "Setup":
         """Read everything as at the start; UsageError."""
         call = _read_call(self.command, self.argv)
+        if self.command.runs_once(call.settings):
+            raise UsageError(
+                "with these settings it would do one pass and end; stop the daemon to have it so"
+            )
         if self.config_file is not None and call.config_file is None:
             # Every option would fall back to its default, and nobody has asked for that.
             raise UsageError(

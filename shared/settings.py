@@ -6,7 +6,7 @@ place it was written in, the value and what is allowed; all lines come at once.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,18 +112,22 @@ def load_settings(
     *,
     service: str,
     extra: AddFlags | None = None,
+    flags: Collection[str] | None = None,
 ) -> Loaded[SettingsT]:
     """Read a service's settings; UsageError has one line for each thing that is wrong.
 
     The model's docstring is the description in `--help`, which prints and raises SystemExit(0).
+    `flags` are the fields that the line may give, all without it; environment and file are read as
+    ever, so that one file serves several commands.
     """
     specs = option_specs(model)
-    parser = build_parser(specs, service, description=model.__doc__ or "", extra=extra)
+    on_line = [spec for spec in specs if flags is None or spec.name in flags]
+    parser = build_parser(on_line, service, description=model.__doc__ or "", extra=extra)
     arguments = parser.parse_args(list(argv))
-    flags = read_flags(specs, arguments)
+    given = read_flags(specs, arguments)
     path = find_config_file(service, arguments.config, environ)
     layers = (
-        flags,
+        given,
         read_environment(specs, service, environ),
         Layer({}) if path is None else read_file(specs, path),
     )

@@ -241,9 +241,9 @@ def _escaped(value: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Write a number as Prometheus reads it."""
+    """Write a number as Prometheus reads it; a truth value is one, too."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    return repr(value)
+    return repr(value + 0)

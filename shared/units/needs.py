@@ -43,6 +43,8 @@ class UnitNeeds:
     """More than one may run on a machine, with the same configuration."""
     schedule: str | None = None
     """When to do one pass, in systemd's calendar words; None: it runs on and on."""
+    ends: tuple[tuple[int, str], ...] = ()
+    """Exit statuses after which it is not started again, and what they mean; empty: the usual."""
 
     def __post_init__(self) -> None:
         """Refuse what could not be written into a unit."""

@@ -28,6 +28,12 @@ SHARED_DROP_IN = PurePosixPath("towpath-.service.d/hardening.conf")
 _MARGIN_SECONDS = 15
 _START_SECONDS = 300
 _RESTART_SECONDS = 15
+_ENDS = ((2, "the configuration is wrong"), (5, "another one holds the lock"))
+_ENDS_OF_A_PASS = (
+    _ENDS[0],
+    (4, "some items failed, and the next run tries them"),
+    _ENDS[1],
+)
 _FURTHER = (
     Directive("Documentation", "man:systemd.exec(5)"),
     Directive("After", "network-online.target nss-lookup.target time-sync.target"),
@@ -137,12 +143,11 @@ def _ending(needs: UnitNeeds, context: UnitContext) -> Iterator[Directive]:
     if context.systemd >= STEPS_SYSTEMD:
         yield Directive("RestartSteps", "5")
         yield Directive("RestartMaxDelaySec", "300")
-    final = "2 4 5" if needs.schedule else "2 5"
+    ends = needs.ends or (_ENDS_OF_A_PASS if needs.schedule else _ENDS)
     yield Directive(
         "RestartPreventExitStatus",
-        final,
-        "2: the configuration is wrong, 5: another one holds the lock"
-        + (", 4: some items failed; the next run tries them." if needs.schedule else "."),
+        " ".join(str(status) for status, _ in ends),
+        ", ".join(f"{status}: {meaning}" for status, meaning in ends) + ".",
     )
 
 

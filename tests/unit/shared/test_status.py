@@ -196,3 +196,11 @@ def test_ages_and_rates_of_clocks_that_were_set_back() -> None:
     assert per_hour(5, NOW, NOW) == 0.0
     assert per_hour(5, NOW, START) == 0.0
     assert per_hour(5, START, NOW) == 150.0
+
+
+@pytest.mark.parametrize(("value", "written"), [(True, "1"), (False, "0"), (2, "2"), (0.5, "0.5")])
+def test_a_truth_value_is_a_number_to_monitors(value: float, written: str) -> None:
+    """Prometheus drops the whole file for one word that is no number."""
+    text = render_metrics([Metric("in_trouble", "gauge", "1: yes", value)], "carrier")
+
+    assert text.splitlines()[-1] == f'towpath_in_trouble{{service="carrier"}} {written}'
