@@ -13,6 +13,8 @@ from daemons.collector import settings as collector_settings
 from daemons.collector import unit as collector
 from daemons.dispatcher import settings as dispatcher_settings
 from daemons.dispatcher import unit as dispatcher
+from daemons.ingester import settings as ingester_settings
+from daemons.ingester import unit as ingester
 from daemons.uploader import settings as uploader_settings
 from daemons.uploader import unit as uploader
 from daemons.watcher import settings as watcher_settings
@@ -33,6 +35,7 @@ def reference_needs() -> Sequence[UnitNeeds]:
     return (
         collector.unit_needs(collector_settings.Settings(bucket=BUCKET, root=PROJECT)),
         dispatcher.unit_needs(dispatcher_settings.Settings(bucket=BUCKET, root=PROJECT)),
+        ingester.unit_needs(ingester_settings.Settings(root=PROJECT)),
         uploader.unit_needs(uploader_settings.Settings(directory=PROJECT / "output/s3")),
         watcher.unit_needs(watcher_settings.Settings(bucket=BUCKET, root=PROJECT)),
     )

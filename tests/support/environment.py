@@ -13,6 +13,7 @@ _NAMES = frozenset(
         "FILE_STABILITY_SECONDS",
         "INVOCATION_ID",
         "JOURNAL_STREAM",
+        "LOG_LEVEL",
         "NEOWISE_YEARS",
         "NOTIFY_SOCKET",
         "SLEEP_SEC",

@@ -140,7 +140,7 @@ def held(body: bytes, gate: Gate) -> Page:
         await response.write(body[1:])
         return response
 
-    return page
+    return _until_hung_up(page)
 
 
 def silent(gate: Gate) -> Page:

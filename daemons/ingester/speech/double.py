@@ -1,11 +1,13 @@
 """The test double: a recogniser that knows what will be said, or makes something up.
 
 It stands in where no model is at hand, in tests and demonstrations. Of an episode whose transcript
-lies in its folder, as `<file key>.srt`, it gives the cues that belong to the piece; of another one
-a sentence every four seconds, always the same.
+lies in its folder, as `<file key>.srt` or under the key without its timestamp, which nobody knows
+before the episode was found, it gives the cues that belong to the piece; of another one a sentence
+every four seconds, always the same.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -46,11 +48,12 @@ class Double:
         return render_srt(made_up(piece) if known is None else stretch(known, piece))
 
     def _known(self, file_key: str) -> tuple[Cue, ...] | None:
-        try:
-            body = (self.folder / f"{file_key}.srt").read_bytes() if self.folder else None
-        except FileNotFoundError:
+        if self.folder is None:
             return None
-        return None if body is None else parse_srt(decode_srt(body)).cues
+        for name in (file_key, file_key.rpartition("--")[0]):
+            with suppress(FileNotFoundError):
+                return parse_srt(decode_srt((self.folder / f"{name}.srt").read_bytes())).cues
+        return None
 
 
 def stretch(cues: tuple[Cue, ...], piece: Piece) -> Iterator[Cue]:

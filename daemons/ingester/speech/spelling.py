@@ -1,13 +1,13 @@
 """Corrections files from disk, and corrections over transcripts that are there already."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 from daemons.ingester.project_files import read_text
-from daemons.ingester.speech.corrections import Correction, correct, parse_corrections
+from daemons.ingester.speech.corrections import Corrected, Correction, correct, parse_corrections
 from daemons.ingester.speech.srt import decode_srt, parse_srt, render_srt
 from shared.errors import UsageError
 from shared.files import fsync_directory, write_durably
@@ -15,7 +15,9 @@ from shared.files import fsync_directory, write_durably
 log: FilteringBoundLogger = structlog.get_logger()
 
 
-def load_corrections(paths: Iterable[Path]) -> tuple[Correction, ...]:
+def load_corrections(
+    paths: Iterable[Path], on_broken: Callable[[Path, str], None] = lambda _path, _reason: None
+) -> tuple[Correction, ...]:
     """Return the corrections of all files in order; a broken one is a warning, no failure."""
     found: list[Correction] = []
     for path in paths:
@@ -24,6 +26,7 @@ def load_corrections(paths: Iterable[Path]) -> tuple[Correction, ...]:
             found += parse_corrections(text) if text is not None else ()
         except (UsageError, ValueError) as error:
             log.warning("corrections_ignored", file=str(path), error=str(error))
+            on_broken(path, str(error))
     return tuple(found)
 
 
@@ -32,11 +35,19 @@ def reapply_corrections(transcript: Path, corrections: Sequence[Correction], fol
 
     A file in which nothing changes is not touched. `folder` is on the same file system.
     """
-    cues = parse_srt(decode_srt(transcript.read_bytes())).cues
-    corrected = correct(cues, corrections)
+    corrected = _corrected(transcript, corrections)
     if corrected.count:
         temporary = folder / "corrected.srt"
         write_durably(temporary, render_srt(corrected.cues).encode())
         temporary.replace(transcript)
         fsync_directory(transcript.parent)
     return corrected.count
+
+
+def count_corrections(transcript: Path, corrections: Sequence[Correction]) -> int:
+    """Return how many replacements would change a transcript that is there."""
+    return _corrected(transcript, corrections).count
+
+
+def _corrected(transcript: Path, corrections: Sequence[Correction]) -> Corrected:
+    return correct(parse_srt(decode_srt(transcript.read_bytes())).cues, corrections)

@@ -106,6 +106,11 @@ class Transcriber:
         self._on_progress = on_progress
         self._pace = Pace()
 
+    @property
+    def pace(self) -> Pace:
+        """What recognition has cost so far in this run."""
+        return self._pace
+
     async def check(self) -> None:
         """Make sure that everything needed is there, before any work; UsageError if not."""
         await anyio.to_thread.run_sync(self._tools.check)

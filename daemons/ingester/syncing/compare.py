@@ -102,8 +102,10 @@ def is_md5(etag: str) -> bool:
 
 def needs_content(pair: Pair) -> bool:
     """Say whether the bytes decide: both sides are there, and of equal size."""
-    local, remote = _there(pair.local), _there(pair.remote)
-    return local is not None and remote is not None and local.size == remote.size
+    local, remote = pair.local, pair.remote
+    if local is None or remote is None:
+        return False
+    return local.size == remote.size > 0
 
 
 def compare(pair: Pair, content: Content = Content.UNKNOWN) -> State:

@@ -6,10 +6,9 @@ is not, though it looks like one, and everything would be moved every night.
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 from anyio import to_thread
@@ -24,10 +23,11 @@ from daemons.ingester.syncing.compare import (
     needs_content,
 )
 from daemons.ingester.syncing.entries import LocalEntry, Pair, Problem, RemoteEntry, read_object
-from daemons.ingester.syncing.local import LocalPiece, find_entry, list_folder, open_entry
+from daemons.ingester.syncing.local import LocalPiece, find_entry, list_folder, open_in
 from daemons.ingester.syncing.merge import Pairing, Side, twin_reason
 from daemons.ingester.syncing.place import SitePlace
 from daemons.ingester.syncing.proofs import Proofs
+from shared.fswatch.tree import Tree
 from shared.s3.errors import ObjectError
 from shared.s3.pinned import PinBroken, checksum_of
 from shared.s3.store import ObjectStore, Page
@@ -35,8 +35,13 @@ from shared.s3.uri import S3Uri
 
 _READERS = 4
 """Files that are read at once: more would only make a disk seek."""
-_READ_TOGETHER = 16
-"""Files that one thread reads before it remembers them: what a kill costs."""
+_ASKERS = 16
+"""Objects that S3 is asked about at once."""
+_FILES_TOGETHER = 256
+_BYTES_TOGETHER = 64 * 1024 * 1024
+"""What one thread reads before it remembers it: what a kill costs."""
+
+_Sides = tuple[LocalEntry, RemoteEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Comparer:
         self._place = place
         self._proofs = proofs
         self._readers = anyio.CapacityLimiter(_READERS)
+        self._askers = anyio.CapacityLimiter(_ASKERS)
 
     async def folder(self, folder: Folder) -> AsyncGenerator[Batch, None]:
         """Yield a folder's paths in order, a piece at a time; close it with `aclosing`.
@@ -97,7 +103,7 @@ class Comparer:
         sides = [_both(pair) for pair in pairs]
         known = await to_thread.run_sync(self._proofs.recall, [local for local, _ in sides])
         contents: dict[str, Content | str] = {}
-        unknown: list[tuple[LocalEntry, RemoteEntry]] = []
+        unknown: list[_Sides] = []
         for local, remote in sides:
             if known.get(local.path) == remote.etag:
                 contents[local.path] = Content.EQUAL
@@ -106,35 +112,36 @@ class Comparer:
             else:
                 contents[local.path] = Content.UNKNOWN
         async with anyio.create_task_group() as tasks:
-            for at in range(0, len(unknown), _READ_TOGETHER):
-                tasks.start_soon(self._read, unknown[at : at + _READ_TOGETHER], contents)
+            for group in _groups(unknown):
+                tasks.start_soon(self._read, group, contents)
         return contents
 
-    async def _read(
-        self, sides: Sequence[tuple[LocalEntry, RemoteEntry]], contents: dict[str, Content | str]
-    ) -> None:
+    async def _read(self, sides: Sequence[_Sides], contents: dict[str, Content | str]) -> None:
         read = await to_thread.run_sync(self._contents_of, sides, limiter=self._readers)
-        for local, remote in sides:
-            content = read[local.path]
-            if content is Content.DIFFERENT and not await self._is_real_md5(remote):
-                content = Content.UNKNOWN
-                if local.path != MANIFEST_PATH:
-                    # Taken for the same by its size, as it will be next time, without a request.
-                    await to_thread.run_sync(self._proofs.remember, [(local, remote.etag)])
-            contents[local.path] = content
+        contents.update(read)
+        async with anyio.create_task_group() as tasks:
+            for each in sides:
+                if read[each[0].path] is Content.DIFFERENT:
+                    tasks.start_soon(self._doubt, each, contents)
 
-    def _contents_of(
-        self, sides: Sequence[tuple[LocalEntry, RemoteEntry]]
-    ) -> Mapping[str, Content | str]:
+    async def _doubt(self, sides: _Sides, contents: dict[str, Content | str]) -> None:
+        """Take a file for the same by its size where the ETag of S3 is no MD5 at all."""
+        local, remote = sides
+        async with self._askers:
+            if await self._is_real_md5(remote):
+                return
+        contents[local.path] = Content.UNKNOWN
+        if local.path != MANIFEST_PATH:
+            # As it will be next time, without a request.
+            await to_thread.run_sync(self._proofs.remember, [(local, remote.etag)])
+
+    def _contents_of(self, sides: Sequence[_Sides]) -> Mapping[str, Content | str]:
         """Read files, and remember those that are what S3 has."""
-        contents: dict[str, Content | str] = {}
-        for local, remote in sides:
-            try:
-                equal = _md5_of(self._place.root, local) == remote.etag
-            except (OSError, PinBroken) as error:
-                contents[local.path] = str(error)
-            else:
-                contents[local.path] = Content.EQUAL if equal else Content.DIFFERENT
+        try:
+            with Tree(self._place.root) as tree:
+                contents = {local.path: _content(tree, local, remote) for local, remote in sides}
+        except OSError as error:
+            return {local.path: str(error) for local, _ in sides}
         equals = [each for each in sides if contents[each[0].path] is Content.EQUAL]
         self._proofs.remember((local, remote.etag) for local, remote in equals)
         return contents
@@ -148,12 +155,31 @@ class Comparer:
         return bool(info.checksums.md5)
 
 
-def _md5_of(root: Path, local: LocalEntry) -> str:
-    source = open_entry(root, local)
+def _groups(sides: Iterable[_Sides]) -> Iterator[Sequence[_Sides]]:
+    """Put files together that one thread reads: many small ones, few large ones."""
+    group: list[_Sides] = []
+    size = 0
+    for each in sides:
+        group.append(each)
+        size += each[0].size
+        if size >= _BYTES_TOGETHER or len(group) == _FILES_TOGETHER:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _content(tree: Tree, local: LocalEntry, remote: RemoteEntry) -> Content | str:
+    """Read a file; returns what its bytes say, or why they say nothing."""
     try:
-        return checksum_of(source, "md5")
-    finally:
-        os.close(source.descriptor)
+        source = open_in(tree, local)
+        try:
+            found = checksum_of(source, "md5")
+        finally:
+            os.close(source.descriptor)
+    except (OSError, PinBroken) as error:
+        return str(error)
+    return Content.EQUAL if found == remote.etag else Content.DIFFERENT
 
 
 async def _feed(
@@ -178,7 +204,7 @@ async def _feed(
     return ()
 
 
-def _both(pair: Pair) -> tuple[LocalEntry, RemoteEntry]:
+def _both(pair: Pair) -> _Sides:
     if pair.local is None or pair.remote is None:
         raise ValueError(f"{pair.path!r} has one side only")
     return pair.local, pair.remote
@@ -186,6 +212,8 @@ def _both(pair: Pair) -> tuple[LocalEntry, RemoteEntry]:
 
 def _compared(pair: Pair, contents: Mapping[str, Content | str]) -> Compared:
     content = contents.get(pair.path, Content.UNKNOWN)
+    if content is Content.EQUAL:
+        return Compared(pair, State.SAME)
     if isinstance(content, str):
         return Compared(pair, State.UNREADABLE, content)
     return Compared(pair, compare(pair, content))

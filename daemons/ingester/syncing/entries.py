@@ -93,6 +93,8 @@ def name_fault(path: str) -> str:
 
     `..`, empty parts and the like are passed over before this is asked: see `archive.folders`.
     """
+    if path.isascii() and path.isprintable() and len(path) <= NAME_BYTES_MAX and "\\" not in path:
+        return ""
     try:
         size = len(path) if path.isascii() else len(path.encode())
     except UnicodeEncodeError:

@@ -6,10 +6,12 @@ bytes a path since they come sorted, and the JSON is written in pieces.
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import islice
+from operator import le
 
 from daemons.ingester.archive.episode import format_time
 from daemons.ingester.archive.folders import Folder
@@ -26,6 +28,8 @@ LIST_NAMES: Mapping[Folder, str] = {
 
 _PIECE_BYTES = 64 * 1024
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+"""Made once: `json.dumps` makes one for each path."""
 
 
 class Part(StrEnum):
@@ -81,11 +85,18 @@ class TextList:
 
     def append(self, line: str) -> None:
         """Add a line; it may hold anything but a line feed."""
-        self._count += 1
-        self._sorted = self._sorted and line >= self._last
-        self._last = line
-        self._fresh.append(line)
-        self._fresh_size += len(line)
+        self.extend((line,))
+
+    def extend(self, lines: Sequence[str]) -> None:
+        """Add lines, as `append` would one after another."""
+        if not lines:
+            return
+        self._count += len(lines)
+        in_order = self._last <= lines[0] and all(map(le, lines, islice(lines, 1, None)))
+        self._sorted = self._sorted and in_order
+        self._last = lines[-1]
+        self._fresh += lines
+        self._fresh_size += sum(map(len, lines))
         if self._fresh_size >= _PIECE_BYTES:
             self._packed.append(self._packer.compress(self._text().encode()))
             self._fresh.clear()
@@ -122,6 +133,10 @@ class GapReport:
     def add(self, part: Part, folder: Folder, path: str) -> None:
         """Note a path."""
         self.parts[part][folder].append(path)
+
+    def extend(self, part: Part, folder: Folder, paths: Sequence[str]) -> None:
+        """Note paths of one part, in their order."""
+        self.parts[part][folder].extend(paths)
 
     def add_conflict(self, conflict: Conflict) -> None:
         """Note a conflict."""
@@ -190,7 +205,7 @@ def _items(texts: Iterator[str], indent: str, last_indent: str) -> Iterator[str]
 
 
 def _quoted(path: str) -> str:
-    return json.dumps(path, ensure_ascii=False)
+    return _ENCODER.encode(path)
 
 
 def _time(ns: int) -> str:

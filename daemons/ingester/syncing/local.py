@@ -20,7 +20,7 @@ from daemons.ingester.syncing.entries import LocalEntry, Problem, name_fault
 from daemons.ingester.syncing.merge import twin_reason
 from shared.errors import PermanentError
 from shared.fswatch.tree import Tree, reason_of
-from shared.s3.pinned import PinBroken, identity_of, open_folder, open_pinned
+from shared.s3.pinned import PinBroken, identity_of, open_pinned
 from shared.s3.store import PinnedFile
 
 PIECE_FILES = 1000
@@ -78,12 +78,14 @@ def open_entry(root: Path, entry: LocalEntry) -> PinnedFile:
         OSError: it cannot be opened, or a link has taken its place.
         PinBroken: it is not the file that was listed any more.
     """
-    *parts, last = entry.name.split("/")
-    directory = open_folder(root, parts)
-    try:
-        source = open_pinned(last, directory=directory)
-    finally:
-        os.close(directory)
+    with Tree(root) as tree:
+        return open_in(tree, entry)
+
+
+def open_in(tree: Tree, entry: LocalEntry) -> PinnedFile:
+    """Open one of several listed files below the root of a tree, as `open_entry` does."""
+    directory, _, last = entry.name.rpartition("/")
+    source = open_pinned(last, directory=tree.directory(directory))
     if (source.identity, source.changed_ns) != (entry.identity, entry.changed_ns):
         os.close(source.descriptor)
         raise PinBroken("it changed after it was listed")
@@ -100,7 +102,8 @@ def _files(tree: Tree, root: Path, folder: Folder) -> Iterator[LocalEntry | Prob
         elif isinstance(name, Problem):
             yield name
         elif not name.endswith("/"):
-            yield from _look(tree, root, name)
+            if found := _look(tree, root, name):
+                yield found
         elif len(stack) < _DEEPEST:
             stack.append(_names(tree, root, name[:-1]))
         else:
@@ -118,16 +121,17 @@ def _names(tree: Tree, root: Path, directory: str) -> Iterator[str | Problem]:
         raise _failed(root, directory, error) from error
     # Backwards, so that names that were walked need not be kept.
     names.sort(key=None if all(map(str.isascii, names)) else _order, reverse=True)
-    before = ""
+    before = compared_before = ""
     while names:
         name = names.pop()
         path = f"{directory}/{name}"
         if not _takes_part(path, directory):
             continue
-        if comparable(name) == comparable(before):
+        compared = comparable(name)
+        if compared == compared_before:
             yield Problem(_shown(path), twin_reason(_shown(f"{directory}/{before}")))
             continue
-        before = name
+        before, compared_before = name, compared
         yield path
 
 
@@ -144,17 +148,16 @@ def _takes_part(path: str, directory: str) -> bool:
     return folder_of(f"{path}any{folder.suffixes[0]}") is not None
 
 
-def _look(tree: Tree, root: Path, name: str) -> Iterator[LocalEntry | Problem]:
+def _look(tree: Tree, root: Path, name: str) -> LocalEntry | Problem | None:
     if fault := name_fault(name):
-        yield Problem(_shown(name), fault)
-        return
+        return Problem(_shown(name), fault)
     try:
         found = _entry(tree, name, comparable(name))
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
         raise _failed(root, name, error) from error
-    yield found or Problem(name, "it is no regular file; links are not followed")
+    return found or Problem(name, "it is no regular file; links are not followed")
 
 
 def _entry(tree: Tree, name: str, path: str) -> LocalEntry | None:

@@ -102,6 +102,18 @@ class ManifestSync:
         news, _ = await self._unite(seen)
         return news
 
+    async def peek(self) -> Manifest:
+        """Return what both come to, and change neither.
+
+        Raises:
+            ManifestUnreadable, OSError, shared.s3.errors: see `pull`.
+        """
+        seen = await self._read_s3()
+        _, local, s3 = await self._both(seen)
+        if local is None or s3 is None:
+            return local or s3 or Manifest()
+        return (await to_thread.run_sync(merge, local, s3, self._now())).manifest
+
     async def push(self, before_write: Callable[[], Awaitable[None]] = no_call) -> ManifestNews:
         """Bring what the local manifest says to S3, merged with what is there.
 
@@ -128,9 +140,7 @@ class ManifestSync:
 
     async def _unite(self, seen: _Seen | None) -> tuple[ManifestNews, bytes]:
         """Make the local manifest what both come to; returns its bytes."""
-        body = await to_thread.run_sync(self._read_local)
-        local = _parsed(body, "the local manifest") if body else None
-        s3 = _parsed(seen.body, f"the manifest {str(self._uri)!r}") if seen and seen.body else None
+        body, local, s3 = await self._both(seen)
         if seen is None or s3 is None:
             return ManifestNews(Outcome.KEPT), body
         merged = None if local is None else await to_thread.run_sync(merge, local, s3, self._now())
@@ -143,6 +153,13 @@ class ManifestSync:
         await to_thread.run_sync(self._write_local, body)
         self._step("manifest_merged")
         return _news(Outcome.MERGED, merged), body
+
+    async def _both(self, seen: _Seen | None) -> tuple[bytes, Manifest | None, Manifest | None]:
+        """Return the local manifest's bytes, and both read; None for one that is not there."""
+        body = await to_thread.run_sync(self._read_local)
+        local = _parsed(body, "the local manifest") if body else None
+        s3 = _parsed(seen.body, f"the manifest {str(self._uri)!r}") if seen and seen.body else None
+        return body, local, s3
 
     async def _read_s3(self) -> _Seen | None:
         try:

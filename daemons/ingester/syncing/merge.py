@@ -66,14 +66,13 @@ class Pairing:
 
     def feed_local(self, entries: Sequence[LocalEntry]) -> None:
         """Add files, in the order of their paths."""
-        for entry in entries:
-            self._in_order(Side.LOCAL, entry.path)
+        self._require_order(Side.LOCAL, [entry.path for entry in entries])
         self._local.extend(entries)
 
     def feed_remote(self, entries: Sequence[RemoteEntry]) -> None:
         """Add objects, in the order of their keys."""
+        self._require_order(Side.REMOTE, [entry.key for entry in entries])
         for entry in entries:
-            self._in_order(Side.REMOTE, entry.key)
             if entry.path == entry.key:
                 self._remote.append(entry)
             elif entry.path <= self._passed:
@@ -89,14 +88,25 @@ class Pairing:
 
     def take(self) -> tuple[Sequence[Pair], Sequence[Problem]]:
         """Return the pairs that are decided, and the names that were left out, since last time."""
-        pairs: list[Pair] = []
+        pairs = self._take_equals()
         while self.wants is Side.NEITHER and (path := self._next_path()) is not None:
             local = self._local.popleft() if self._is_next(self._local, path) else None
             pairs.append(Pair(path, local, self._take_remote(path)))
-            self._passed = path
+            pairs += self._take_equals()
+            self._passed = pairs[-1].path
         late, self._late = self._late, []
         problems, self._problems = self._problems, []
         return [*pairs, *late], problems
+
+    def _take_equals(self) -> list[Pair]:
+        """Pair what both sides have next and nothing waits for: nearly everything, every night."""
+        local, remote = self._local, self._remote
+        pairs: list[Pair] = []
+        while local and remote and not self._waiting and local[0].path == remote[0].path:
+            pairs.append(Pair(local[0].path, local.popleft(), remote.popleft()))
+        if pairs:
+            self._passed = pairs[-1].path
+        return pairs
 
     def _next_path(self) -> str | None:
         heads = [queue[0].path for queue in (self._local, self._remote) if queue]
@@ -118,13 +128,15 @@ class Pairing:
                 self._problems.append(Problem(other.key, twin_reason(found.key)))
         return found
 
-    def _in_order(self, side: Side, name: str) -> None:
-        if name <= self._last[side]:
-            before = self._last[side]
-            raise BrokenListing(
-                f"the {side.value} listing is not in order: {name!r} after {before!r}"
-            )
-        self._last[side] = name
+    def _require_order(self, side: Side, names: Sequence[str]) -> None:
+        before = self._last[side]
+        for name in names:
+            if name <= before:
+                raise BrokenListing(
+                    f"the {side.value} listing is not in order: {name!r} after {before!r}"
+                )
+            before = name
+        self._last[side] = before
 
 
 def twin_reason(other: str) -> str:

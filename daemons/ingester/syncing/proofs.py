@@ -71,7 +71,7 @@ class Proofs:
             try:
                 rows = self._database.execute(
                     "SELECT * FROM proofs WHERE path BETWEEN ? AND ?",
-                    (min(wanted), max(wanted)),
+                    (entries[0].path, entries[-1].path),
                 )
                 return {
                     row[0]: row[5]

@@ -13,11 +13,9 @@ from enum import Enum
 
 from daemons.ingester.archive.folders import Folder
 from daemons.ingester.archive.manifest import Dropped
+from daemons.ingester.notes import Notes
 from daemons.ingester.syncing.compare import Action, Direction, State
 from daemons.ingester.syncing.gap import GapReport, TextList
-
-NAMED_MAX = 10_000
-"""Paths of each kind that are kept by name; all are counted."""
 
 
 class SyncStatus(Enum):
@@ -59,28 +57,6 @@ class ManifestNews:
     """Entries that gave way to another one with the same audio URL; their files stay."""
     size: int = 0
     """Bytes sent or received."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A path, and what happened to it."""
-
-    path: str
-    reason: str
-
-
-@dataclass(slots=True)
-class Notes:
-    """Notes of one kind: the first ones by name, and how many there are."""
-
-    named: list[Note] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, path: str, reason: str) -> None:
-        """Count, and keep while there is room."""
-        self.count += 1
-        if len(self.named) < NAMED_MAX:
-            self.named.append(Note(path, reason))
 
 
 @dataclass(slots=True)

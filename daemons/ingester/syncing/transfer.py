@@ -43,8 +43,8 @@ from shared.s3.uri import S3Uri
 
 SINGLE_PUT_BYTES_MAX = 5 * 1024**3
 """The largest object that one PUT makes. Sites' roles may neither list nor abort uploads in parts,
-and the ETag of such an upload is no hash, so larger files are refused. An engine for sites has a
-`multipart_threshold` above this."""
+and the ETag of such an upload is no hash, so larger files are refused: an engine for sites sends
+no parts (`EngineSettings.parts`)."""
 
 SYNC_POLICY = RetryPolicy(
     attempts=3,

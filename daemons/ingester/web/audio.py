@@ -52,16 +52,18 @@ async def download_audio(
     work: Path,
     *,
     slot: AbstractAsyncContextManager[object] | None = None,
+    on_bytes: Callable[[int], None] = lambda _count: None,
 ) -> Downloaded:
     """Download to `target`, by way of `work`, a folder on the same file system.
 
     `slot` bounds the downloads of a site; it is not held while waiting for the next attempt.
+    `on_bytes` is told of everything that comes.
 
     Raises:
         WebUnavailable, WebRefused: there is no audio now; nothing has the target's name.
         OSError: the disk refuses.
     """
-    download = _Download(web, url, target, work)
+    download = _Download(web, url, target, work, on_bytes)
 
     return await retrying(
         lambda _attempt: download.once(), policy=web.policy, budget=web.budget, slot=slot
@@ -77,8 +79,11 @@ def partial_name(url: str, target: Path) -> str:
 class _Download:
     """One URL on its way to one file."""
 
-    def __init__(self, web: Web, url: str, target: Path, work: Path) -> None:
+    def __init__(
+        self, web: Web, url: str, target: Path, work: Path, on_bytes: Callable[[int], None]
+    ) -> None:
         self._web = web
+        self._on_bytes = on_bytes
         self._url = url
         self._target = target
         self._partial = Partial(work, partial_name(url, target))
@@ -154,6 +159,7 @@ class _Download:
         pace = _Pace(self._web.limits.slow_seconds, self._web.limits.slow_bytes)
         async for piece in answer.content.iter_any():
             self._pending += piece
+            self._on_bytes(len(piece))
             self._check_size(self._partial.size + len(self._pending))
             pace.note(self._url, len(piece), anyio.current_time())
             if len(self._pending) >= HEAD_BYTES:

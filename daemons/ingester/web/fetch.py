@@ -93,6 +93,10 @@ class Web:
         self.policy = policy
         self.budget = RetryBudget()
 
+    def apart(self) -> "Web":
+        """Return the same web with retries of its own: one site's storm is no other's."""
+        return Web(self._session, self.limits, self.policy)
+
     async def feed(
         self, url: str, validators: Validators = NO_VALIDATORS
     ) -> FetchedFeed | NotModified:

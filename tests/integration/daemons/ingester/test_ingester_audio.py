@@ -1,7 +1,5 @@
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import anyio
 import pytest
@@ -22,19 +20,6 @@ from tests.support.podcast_web import (
     opened,
     redirect,
 )
-
-
-@pytest.fixture
-def site() -> Iterator[PodcastWeb]:
-    """Publish on loopback."""
-    with PodcastWeb() as web:
-        yield web
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """Give a data folder that is new."""
-    return Place(tmp_path)
 
 
 @pytest.mark.asyncio

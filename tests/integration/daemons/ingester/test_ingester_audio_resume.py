@@ -1,8 +1,6 @@
 import errno
-from collections.abc import Iterator
 from io import FileIO
 from itertools import pairwise
-from pathlib import Path
 
 import anyio
 import pytest
@@ -23,19 +21,6 @@ from tests.support.podcast_audio import (
     until_written,
 )
 from tests.support.podcast_web import PodcastWeb, answer, broken_off, endless, opened, ranged
-
-
-@pytest.fixture
-def site() -> Iterator[PodcastWeb]:
-    """Publish on loopback."""
-    with PodcastWeb() as web:
-        yield web
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """Give a data folder that is new."""
-    return Place(tmp_path)
 
 
 @pytest.mark.asyncio

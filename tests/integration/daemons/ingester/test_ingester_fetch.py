@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from socket import AF_INET, AddressFamily
 from types import SimpleNamespace
@@ -30,13 +29,6 @@ from tests.support.podcast_web import (
 
 METADATA = "http://169.254.169.254/latest/meta-data/"
 FEED = b"<rss><channel/></rss>"
-
-
-@pytest.fixture
-def site() -> Iterator[PodcastWeb]:
-    """Publish on loopback."""
-    with PodcastWeb() as web:
-        yield web
 
 
 async def refused(url: str, limits: WebLimits = LIMITS) -> WebError:

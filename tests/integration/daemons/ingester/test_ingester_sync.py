@@ -10,7 +10,6 @@ import pytest
 from daemons.ingester.syncing.place import SitePlace, site_place
 from daemons.ingester.syncing.report import SyncStatus
 from daemons.ingester.syncing.site import SiteSync
-from daemons.ingester.syncing.transfer import SINGLE_PUT_BYTES_MAX
 from shared.aws.clients import ClientSettings, open_clients
 from shared.retry import RetryPolicy
 from shared.s3.client import EngineSettings, S3Client
@@ -41,7 +40,7 @@ def place(tmp_path: Path, strict_s3: StrictS3, monkeypatch: pytest.MonkeyPatch) 
 @asynccontextmanager
 async def open_sync(s3: StrictS3, place: SitePlace) -> AsyncIterator[SiteSync]:
     """Open the engine as the ingester does."""
-    settings = EngineSettings(multipart_threshold=SINGLE_PUT_BYTES_MAX + 1, policy=AT_ONCE)
+    settings = EngineSettings(parts=False, policy=AT_ONCE)
     async with open_clients(ClientSettings("us-east-1", endpoint_url=s3.url)) as clients:
         store = S3Client(clients, settings, None)
         yield SiteSync(store, place, policy=AT_ONCE)

@@ -8,7 +8,7 @@ from daemons.ingester.credentials import AutomationKeys, load_automation_keys
 from daemons.ingester.dotenv import parse_dotenv
 from shared.errors import UsageError
 
-WHOLE = "AWS_ACCESS_KEY_ID=AKIAEXAMPLE\nAWS_SECRET_ACCESS_KEY=se=cret/\nAWS_REGION=us-east-1\n"
+WHOLE = "AWS_ACCESS_KEY_ID=hidden\nAWS_SECRET_ACCESS_KEY=se=cret/\nAWS_REGION=us-east-1\n"
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_keys_come_from_the_file(tmp_path: Path) -> None:
 
     keys = load_automation_keys(tmp_path, {"AWS_REGION": "eu-west-1"})
 
-    assert keys == AutomationKeys("AKIAEXAMPLE", "se=cret/", "us-east-1", "")
+    assert keys == AutomationKeys("hidden", "se=cret/", "us-east-1", "")
     assert "cret" not in repr(keys)
-    assert "AKIA" not in repr(keys)
+    assert "hidden" not in repr(keys)
 
 
 def test_the_environment_fills_gaps(tmp_path: Path) -> None:

@@ -168,6 +168,7 @@ async def test_the_double_knows_what_will_be_said(tmp_path: Path) -> None:
 
     assert await heard("k", 0, 10_000) == (Cue(0, 1000, "a"), Cue(9999, 10_500, "b"))
     assert await heard("k", 10_000, 10_000) == (Cue(0, 1000, "c"),)
+    assert await heard("k--1721921400000", 0, 5000) == (Cue(0, 1000, "a"),)
     assert [(cue.start_ms, cue.end_ms) for cue in await heard("other", 600_000, 9000)] == [
         *((0, 4000), (4000, 8000), (8000, 9000))
     ]

@@ -4,6 +4,9 @@ import json
 import tracemalloc
 from datetime import UTC, datetime
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from daemons.ingester.archive.folders import Folder
 from daemons.ingester.syncing.gap import Conflict, GapReport, Part, TextList
 
@@ -79,6 +82,19 @@ def test_lines_come_back_sorted_whatever_their_number() -> None:
     assert list(kept) == lines
     assert list(kept) == lines
     assert len(kept) == 9000
+
+
+@given(st.lists(st.lists(st.text("abc", max_size=3), max_size=4), max_size=6))
+def test_lines_added_together_are_lines_added_one_by_one(pieces: list[list[str]]) -> None:
+    """Whole runs of paths are added at once; whatever order they come in, they are read sorted."""
+    together, singly = TextList(), TextList()
+    for piece in pieces:
+        together.extend(piece)
+        for line in piece:
+            singly.append(line)
+
+    assert list(together) == list(singly) == sorted(line for piece in pieces for line in piece)
+    assert len(together) == len(singly)
 
 
 def test_a_path_costs_a_few_bytes() -> None:
