@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
@@ -10,13 +11,13 @@ from daemons.collector.job import Found, RunoutJobs
 from daemons.collector.opening import make_jobs, open_ledger
 from daemons.collector.plan import Orphan, Pull, Refuse, Wait
 from daemons.collector.settings import Settings
-from shared.checks import Check, check_folder, shown, write_checks
+from shared.checks import Check, check_folder, shown
 from shared.engine import engine_options, open_engine
 from shared.errors import ExitStatus
+from shared.handshake.checks import check_listing, run_hand_shake_checks
 from shared.handshake.listing import Result, list_results
 from shared.ledger import Ledger
 from shared.s3.errors import ObjectError
-from shared.s3.store import ObjectStore
 
 
 async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
@@ -58,20 +59,9 @@ async def _plan_line(jobs: RunoutJobs, result: Result, *, second: bool) -> str:
 async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
     """Print whether settings, ledger, folders, credentials and the bucket are in order."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    count = "1 CID" if len(ledger) == 1 else f"{len(ledger)} CIDs"
-    status = write_checks(
-        [
-            Check("settings", ""),
-            Check("ledger", f"{count} in {settings.ledger_file.absolute()}"),
-            *await to_thread.run_sync(_check_disk, settings, state_folder, ledger),
-        ]
-    )
-    async with open_engine(engine_options(settings), journal=None) as engine:
-        who = engine.place.arn or "unknown (the service answers no identity)"
-        bucket = write_checks(
-            [Check("credentials", who), await _check_bucket(settings, engine.store)]
-        )
-    return bucket or status
+    folders = await to_thread.run_sync(_check_disk, settings, state_folder, ledger)
+    check_bucket = partial(check_listing, where=settings.layout.runouts)
+    return await run_hand_shake_checks(settings, ledger, folders, check_bucket)
 
 
 def _check_disk(settings: Settings, state_folder: Path, ledger: Ledger) -> list[Check]:
@@ -82,14 +72,3 @@ def _check_disk(settings: Settings, state_folder: Path, ledger: Ledger) -> list[
         check_folder("central", settings.central_folder, made=made),
         check_folder("state", state_folder),
     ]
-
-
-async def _check_bucket(settings: Settings, store: ObjectStore) -> Check:
-    where = str(settings.layout.runouts)
-    try:
-        known = await store.capabilities(settings.bucket)
-        async for _ in store.pages(settings.layout.runouts, delimiter="/"):
-            break
-    except ObjectError as error:
-        return Check("bucket", where, f"{error.code}: {error}", ExitStatus.UNREACHABLE)
-    return Check("bucket", f"{where}, region {known.region or 'not told'}")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
@@ -28,15 +29,14 @@ from daemons.dispatcher.quarantine import Quarantine
 from daemons.dispatcher.service import list_known
 from daemons.dispatcher.settings import Settings
 from daemons.dispatcher.staging import Staging
-from shared.checks import Check, check_folder, check_program, shown, write_checks
+from shared.checks import Check, check_folder, check_program, shown
 from shared.engine import engine_options, open_engine
 from shared.errors import ExitStatus
 from shared.fswatch.items import Candidates, Noticed, RootMissing, StillChanging
 from shared.fswatch.once import scan_once
 from shared.fswatch.stability import FileIdentity
+from shared.handshake.checks import check_listing, run_hand_shake_checks
 from shared.handshake.layout import JobFolder
-from shared.s3.errors import ObjectError
-from shared.s3.store import ObjectStore
 
 
 async def show_plan(settings: Settings, state_folder: Path) -> ExitStatus:
@@ -125,19 +125,9 @@ async def _look(settings: Settings, done: AbstractSet[str]) -> Mapping[str, File
 async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
     """Print whether settings, ledger, folders, seed step, credentials and bucket are in order."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    status = write_checks(
-        [
-            Check("settings", ""),
-            Check("ledger", f"{_cids(len(ledger))} in {settings.ledger_file}"),
-            *await to_thread.run_sync(_check_disk, settings, state_folder),
-        ]
-    )
-    async with open_engine(engine_options(settings), journal=None) as engine:
-        who = engine.place.arn or "unknown (the service answers no identity)"
-        bucket = write_checks(
-            [Check("credentials", who), await _check_bucket(settings, engine.store)]
-        )
-    return bucket or status
+    folders = await to_thread.run_sync(_check_disk, settings, state_folder)
+    check_bucket = partial(check_listing, where=settings.layout.jobs)
+    return await run_hand_shake_checks(settings, ledger, folders, check_bucket)
 
 
 def _check_disk(settings: Settings, state_folder: Path) -> list[Check]:
@@ -147,14 +137,3 @@ def _check_disk(settings: Settings, state_folder: Path) -> list[Check]:
         check_folder("state", state_folder),
         check_program("seed step", settings.seed_command[0], settings.project),
     ]
-
-
-async def _check_bucket(settings: Settings, store: ObjectStore) -> Check:
-    where = str(settings.layout.jobs)
-    try:
-        known = await store.capabilities(settings.bucket)
-        async for _ in store.pages(settings.layout.jobs, delimiter="/"):
-            break
-    except ObjectError as error:
-        return Check("bucket", where, f"{error.code}: {error}", ExitStatus.UNREACHABLE)
-    return Check("bucket", f"{where}, region {known.region or 'not told'}")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from daemons.ingester.accounts import Central, open_central
-from daemons.ingester.project import Project, ProjectSite, load_project
+from daemons.ingester.account.sessions import Central, open_central
+from daemons.ingester.project.loading import Project, ProjectSite, load_project
 from daemons.ingester.records import print_summary
-from daemons.ingester.results import RunResult
+from daemons.ingester.runs.results import RunResult
 from daemons.ingester.service import Ingester, Surroundings
 from daemons.ingester.settings import Settings
-from daemons.ingester.transcribers import transcriber_for
+from daemons.ingester.speech.transcribers import transcriber_for
 from shared.checks import Check, check_folder, check_program, shown, write_checks
 from shared.errors import ExitStatus, SuiteError, UsageError
 from shared.lifecycle import Control

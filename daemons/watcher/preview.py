@@ -3,19 +3,23 @@
 import secrets
 import socket
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
 
 from daemons.watcher.opening import open_book, open_ledger
 from daemons.watcher.settings import Settings
-from shared.checks import Check, check_folder, check_program, write_checks
-from shared.engine import Engine, engine_options, open_engine
+from shared.checks import Check, check_folder, check_program
+from shared.engine import engine_options, open_engine
 from shared.errors import ExitStatus
+from shared.handshake.checks import bucket_fault, check_listing, run_hand_shake_checks
 from shared.handshake.claims import LeaseBook, LeaseUnreadable, probe_conditional_writes
 from shared.handshake.lease import Lease, LeaseState, Owner
 from shared.handshake.listing import Job, list_jobs, list_results
 from shared.s3.errors import ObjectError
+from shared.s3.store import ObjectStore
 
 
 async def show_plan(settings: Settings, _state_folder: Path) -> ExitStatus:
@@ -71,18 +75,9 @@ def _by_lease(lease: Lease) -> tuple[str, str]:
 async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
     """Print whether settings, folders, steps, credentials, bucket and its fences are in order."""
     ledger = await to_thread.run_sync(open_ledger, settings)
-    count = "1 CID" if len(ledger) == 1 else f"{len(ledger)} CIDs"
-    status = write_checks(
-        [
-            Check("settings", ""),
-            Check("ledger", f"{count} in {settings.ledger_file.absolute()}"),
-            *await to_thread.run_sync(_check_disk, settings, state_folder),
-        ]
-    )
-    async with open_engine(engine_options(settings), journal=None) as engine:
-        who = engine.place.arn or "unknown (the service answers no identity)"
-        bucket = write_checks([Check("credentials", who), await _check_bucket(settings, engine)])
-    return bucket or status
+    folders = await to_thread.run_sync(_check_disk, settings, state_folder)
+    check_bucket = partial(_check_bucket, settings)
+    return await run_hand_shake_checks(settings, ledger, folders, check_bucket)
 
 
 def _check_disk(settings: Settings, state_folder: Path) -> list[Check]:
@@ -106,21 +101,18 @@ def _check_catalogue(settings: Settings) -> Check:
     return check_folder("catalogue", folder, written=False, made=False)
 
 
-async def _check_bucket(settings: Settings, engine: Engine) -> Check:
-    where = str(settings.layout.jobs)
+async def _check_bucket(settings: Settings, store: ObjectStore) -> Check:
+    where = settings.layout.jobs
+    listing = await check_listing(store, where)
+    if listing.fault:
+        return listing
     try:
-        known = await engine.store.capabilities(settings.bucket)
-        async for _ in engine.store.pages(settings.layout.jobs, delimiter="/"):
-            break
-        fenced = await probe_conditional_writes(
-            engine.store, settings.layout, secrets.token_hex(16)
-        )
+        fenced = await probe_conditional_writes(store, settings.layout, secrets.token_hex(16))
     except ObjectError as error:
-        return Check("bucket", where, f"{error.code}: {error}", ExitStatus.UNREACHABLE)
+        return bucket_fault(where, error)
     if not (fenced or settings.sole_watcher):
-        return Check("bucket", where, "does not honour conditional writes; see --sole-watcher")
-    alone = "" if fenced else ", for one watcher only"
-    return Check("bucket", f"{where}, region {known.region or 'not told'}{alone}")
+        return Check("bucket", str(where), "does not honour conditional writes; see --sole-watcher")
+    return listing if fenced else replace(listing, what=f"{listing.what}, for one watcher only")
 
 
 def _nobody() -> Owner:

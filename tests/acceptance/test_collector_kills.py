@@ -1,5 +1,4 @@
 import random
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,8 @@ from tests.support.collecting import (
     runout_files,
 )
 from tests.support.collector_ground import CollectorGround
-from tests.support.daemon import Daemon, Nursery
-from tests.support.ended_lives import End, EndedLives, play_two
+from tests.support.daemon import Nursery
+from tests.support.ended_lives import End, EndedLives, play_grounds
 from tests.support.soak import repetitions
 from tests.support.strict_s3.faults import Stage
 from tests.support.strict_s3.history import MutationKind
@@ -33,7 +32,7 @@ ENDS = (
 )
 
 
-class Lives(EndedLives):
+class Lives(EndedLives[CollectorGround]):
     """A collector's lives, each with two more results to bring home."""
 
     ends = ENDS
@@ -41,8 +40,7 @@ class Lives(EndedLives):
     statuses = (0, 4)
 
     def __init__(self, ground: CollectorGround, chance: random.Random) -> None:
-        self.ground = ground
-        self.chance = chance
+        super().__init__(ground, chance)
         self.expected: Objects = {}
 
     def lay_out(self, number: int) -> None:
@@ -55,10 +53,6 @@ class Lives(EndedLives):
             self.ground.lay(runout_files(Runout(LATER, theirs), contents(theirs, 5, shift=1.0)))
         self.expected |= {**files[mine], **files[theirs]}
 
-    def begin(self, end: End) -> Daemon:
-        """Start a life that does one pass and may end before."""
-        return end.begin(self.ground.s3, lambda step: self.ground.start("--once", step=step))
-
     def look(self) -> None:
         """Nothing partial, nothing other, nothing recorded too early."""
         merged = self.ground.merged()
@@ -66,13 +60,9 @@ class Lives(EndedLives):
         assert visible.items() <= self.expected.items()
         assert set(names(self.ground.recorded())) <= visible.keys()
 
-    def finish(self) -> None:
-        """Let one life run to its end and check the effects."""
+    def look_at_end(self) -> None:
+        """Each result is in place and recorded once, and nothing was changed in the bucket."""
         ground = self.ground
-        ground.s3.faults.clear()
-        ground.s3.wait_alone()
-        daemon = ground.start("--once")
-        assert daemon.wait() in {0, 4}, daemon.tail()
         assert ground.merged() == self.expected
         recorded = ground.recorded()
         assert sorted(set(recorded)) == sorted(recorded)
@@ -84,13 +74,7 @@ class Lives(EndedLives):
 @pytest.mark.timeout(3600)
 def test_whenever_it_is_killed_each_cid_is_collected_once(tmp_path: Path, nursery: Nursery) -> None:
     """The real client, real folders, real SIGKILLs; each next life finishes what is left."""
-
-    def play(seed: int) -> "Counter[str]":
-        with CollectorGround.opened(tmp_path / str(seed), nursery) as ground:
-            chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-            return Lives(ground, chance).play(KILLS // 2)
-
-    met = play_two(play)
+    met = play_grounds(Lives, CollectorGround, tmp_path, nursery, KILLS)
 
     assert met.total() >= KILLS
     assert len(met) == len(ENDS), met

@@ -1,16 +1,14 @@
-import random
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daemons.dispatcher.job import STEPS
 from shared.handshake.layout import JobFolder
-from tests.support.daemon import Daemon, Nursery
+from tests.support.daemon import Nursery
 from tests.support.dispatcher_ground import DispatcherGround
 from tests.support.dispatching import BUCKET, LAYOUT, chunk_text
-from tests.support.ended_lives import End, EndedLives, play_two
+from tests.support.ended_lives import End, EndedLives, play_grounds
 from tests.support.soak import repetitions
 from tests.support.strict_s3.faults import Stage
 from tests.support.strict_s3.history import MutationKind
@@ -33,15 +31,11 @@ ENDS = (
 )
 
 
-class Lives(EndedLives):
+class Lives(EndedLives[DispatcherGround]):
     """A dispatcher's lives, each with three more chunks."""
 
     ends = ENDS
     lives = 8
-
-    def __init__(self, ground: DispatcherGround, chance: random.Random) -> None:
-        self.ground = ground
-        self.chance = chance
 
     def lay_out(self, number: int) -> None:
         """Add a new chunk, one that was begun long ago, and one that is answered."""
@@ -52,11 +46,9 @@ class Lives(EndedLives):
         body = self.chance.choice([b"half", chunk_text(begun)])
         self.ground.s3.seed(BUCKET, {LAYOUT.seed(JobFolder(OLD_DAY, begun)).key: body})
 
-    def begin(self, end: End) -> Daemon:
-        """Start a life that does one pass and may end before."""
-        start = partial(self.ground.start, "--once")
-        # Not the first request alone: one that its precondition refuses is never carried out.
-        return end.begin(self.ground.s3, lambda step: start(step=step), nth=None)
+    def nth(self) -> int | None:
+        """Take any request: one that its precondition refuses is never carried out."""
+        return None
 
     def look(self) -> None:
         """No marker without its seeds, nothing recorded that was not sent."""
@@ -68,14 +60,9 @@ class Lives(EndedLives):
         assert len({folder.cid for folder in jobs}) == len(jobs), "a CID has two folders"
         assert set(self.ground.recorded()) <= set(self.ground.complete())
 
-    def finish(self) -> None:
-        """Let one life run to its end and check the effects."""
+    def look_at_end(self) -> None:
+        """Each CID without an answer is sent and recorded once, and nothing is left."""
         ground = self.ground
-        ground.s3.faults.clear()
-        ground.s3.wait_alone()
-        daemon = ground.start("--once")
-        assert daemon.wait() == 0, daemon.tail()
-        self.look()
         wanted = sorted(
             path.name[16:21]
             for path in ground.positions.glob("positions_chunk_*")
@@ -95,13 +82,7 @@ class Lives(EndedLives):
 @pytest.mark.timeout(3600)
 def test_whenever_it_is_killed_each_cid_is_sent_once(tmp_path: Path, nursery: Nursery) -> None:
     """The real client, real folders, real SIGKILLs; each next life finishes what is left."""
-
-    def play(seed: int) -> "Counter[str]":
-        with DispatcherGround.opened(tmp_path / str(seed), nursery) as ground:
-            chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-            return Lives(ground, chance).play(KILLS // 2)
-
-    met = play_two(play)
+    met = play_grounds(Lives, DispatcherGround, tmp_path, nursery, KILLS)
 
     assert met.total() >= KILLS
     assert len(met) == len(ENDS), met

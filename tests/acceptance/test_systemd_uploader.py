@@ -8,7 +8,8 @@ import pytest
 from shared.journal import message_id
 from tests.support.gate import Gate
 from tests.support.machine_journal import restarting, started, stopped
-from tests.support.machine_towpath import ACCESS_KEY, TowpathMachine, open_cloud, open_towpath
+from tests.support.machine_towpath import TowpathMachine, open_cloud, open_towpath
+from tests.support.strict_s3.access import ACCESS_KEY
 from tests.support.strict_s3.faults import Fault, Wait
 
 pytestmark = pytest.mark.timeout(600)  # the first one installs the program
@@ -57,6 +58,15 @@ def _arrives(site: TowpathMachine, key: str, content: bytes = b"picture", after:
     site.wait_for("file_uploaded", BUCKET=BUCKET, KEY=key, after=after)
     assert site.s3.objects(BUCKET)[key] == content
     assert not path.exists()
+
+
+def _held(site: TowpathMachine, key: str, content: bytes) -> tuple[Path, Gate]:
+    """Put a file in place, and hold its upload back until the gate is opened."""
+    held = Gate()
+    site.s3.faults.add(Fault(Wait(held), operation="PutObject"))
+    path = site.put(f"{ROOT}/{BUCKET}/{key}", content)
+    held.reached_blocking()
+    return path, held
 
 
 def test_what_was_installed_runs_now_and_after_the_next_boot(site: TowpathMachine) -> None:
@@ -223,11 +233,8 @@ def test_a_wrong_configuration_is_not_tried_again_and_again(site: TowpathMachine
 
 def test_what_is_under_way_at_a_stop_is_finished(site: TowpathMachine) -> None:
     """An update of the program, a shut-down: the last picture goes out first."""
-    held = Gate()
-    site.s3.faults.add(Fault(Wait(held), operation="PutObject"))
     mark = site.machine.journal.mark()
-    path = site.put(f"{ROOT}/{BUCKET}/last.png", b"the last one")
-    held.reached_blocking()
+    path, held = _held(site, "last.png", b"the last one")
 
     site.systemctl("stop", "--no-block", UNIT)
     site.wait_for("stopping", after=mark)
@@ -241,11 +248,8 @@ def test_what_is_under_way_at_a_stop_is_finished(site: TowpathMachine) -> None:
 
 def test_a_stop_does_not_wait_for_an_answer_that_never_comes(site: TowpathMachine) -> None:
     """After its grace it lets go, and the file stays for the next start."""
-    held = Gate()
-    site.s3.faults.add(Fault(Wait(held), operation="PutObject"))
     mark = site.machine.journal.mark()
-    path = site.put(f"{ROOT}/{BUCKET}/stuck.png", b"stuck")
-    held.reached_blocking()
+    path, held = _held(site, "stuck.png", b"stuck")
 
     site.systemctl("stop", UNIT)
 
@@ -261,10 +265,7 @@ def test_a_stop_does_not_wait_for_an_answer_that_never_comes(site: TowpathMachin
 
 def test_it_goes_on_after_a_power_cut(site: TowpathMachine) -> None:
     """Nobody is there to start it, or to say what it was doing."""
-    held = Gate()
-    site.s3.faults.add(Fault(Wait(held), operation="PutObject"))
-    path = site.put(f"{ROOT}/{BUCKET}/dark.png", b"in the dark")
-    held.reached_blocking()
+    _, held = _held(site, "dark.png", b"in the dark")
     site.machine.cut_power()
     site.s3.faults.clear()
     held.open()

@@ -30,7 +30,7 @@ BUCKET = "distributed-colony"
 ASSETS = f"cdk-hnb659fds-assets-{ACCOUNT}-eu-west-1"
 ROOT = "/data/distributed-colony/output/s3"
 UNIT = "towpath-uploader.service"
-ROLE_KEY = "ASIATOWPATHROLE00001"
+ROLE_KEY = "role-of-the-stack"
 SETTINGS = f"""\
 wheels = {json.dumps(str(WHEELS))}
 

@@ -49,14 +49,14 @@ def test_a_profile_is_honoured_on_a_laptop_and_named_when_it_is_missing(ground: 
 
     credentials = ground.folder / "credentials"
     credentials.write_text(
-        f"[moon]\naws_access_key_id = AKIAMOON\naws_secret_access_key = {SECRET_KEY}\n"
+        f"[moon]\naws_access_key_id = moon-key\naws_secret_access_key = {SECRET_KEY}\n"
     )
     ground.put("a.png", b"picture")
     daemon = ground.ready(
         "--profile", "moon", env={**NO_KEYS, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
     )
     daemon.wait_for("file_uploaded", key="a.png")
-    assert {request.access_key for request in ground.s3.requests()} == {"AKIAMOON"}
+    assert {request.access_key for request in ground.s3.requests()} == {"moon-key"}
 
 
 def test_the_role_acts_on_ec2_whatever_the_environment_says(
@@ -144,17 +144,17 @@ def test_keys_replaced_in_the_credentials_file_are_taken_up(
     """Keys are rotated under a running daemon: `aws sso login` in the other window must do."""
     credentials = ground.folder / "credentials"
     text = "[default]\naws_access_key_id = {}\naws_secret_access_key = secret\n"
-    credentials.write_text(text.format("AKIAOLD"))
+    credentials.write_text(text.format("old-key"))
     env = {**NO_KEYS, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
     daemon = ground.ready("--multipart-from", "5", env=env)
     ground.put("before.png", b"before")
     daemon.wait_for("file_uploaded", key="before.png")
 
-    credentials.write_text(text.format("AKIANEW"))
-    ground.s3.access.keys["AKIAOLD"] = state
+    credentials.write_text(text.format("new-key"))
+    ground.s3.access.keys["old-key"] = state
     ground.put("after.bin", bytes(size))
 
     daemon.wait_for("file_uploaded", key="after.bin")
-    assert ground.s3.requests()[-1].access_key == "AKIANEW"
+    assert ground.s3.requests()[-1].access_key == "new-key"
     assert ground.s3.keys(BUCKET) == ["after.bin", "before.png"]
     ground.check()

@@ -1,14 +1,12 @@
 import random
-from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from shared.handshake.layout import closest_name
 from shared.handshake.lease import LeaseState
-from tests.support.daemon import Daemon, Nursery
-from tests.support.ended_lives import End, EndedLives, play_two
+from tests.support.daemon import Nursery
+from tests.support.ended_lives import End, EndedLives, play_grounds
 from tests.support.soak import repetitions
 from tests.support.strict_s3.faults import Stage
 from tests.support.watcher_ground import WatcherGround, table
@@ -32,15 +30,14 @@ ENDS = (
 )
 
 
-class Lives(EndedLives):
+class Lives(EndedLives[WatcherGround]):
     """A watcher's lives, each with one more job."""
 
     ends = ENDS
     lives = 12
 
     def __init__(self, ground: WatcherGround, chance: random.Random) -> None:
-        self.ground = ground
-        self.chance = chance
+        super().__init__(ground, chance)
         self.sent: list[str] = []
 
     def lay_out(self, number: int) -> None:
@@ -48,11 +45,9 @@ class Lives(EndedLives):
         self.sent.append(f"{number:05d}")
         self.ground.send(self.sent[-1])
 
-    def begin(self, end: End) -> Daemon:
-        """Start a life that does one pass and may end before."""
-        nth = self.chance.choice([1, 1, 2])
-        start = partial(self.ground.start, "--once")
-        return end.begin(self.ground.s3, lambda step: start(step=step), nth)
+    def nth(self) -> int | None:
+        """Take a second request now and then."""
+        return self.chance.choice([1, 1, 2])
 
     def look(self) -> None:
         """Nothing partial, nothing other, nothing recorded too early."""
@@ -68,13 +63,9 @@ class Lives(EndedLives):
             assert lease.runout is not None, f"{cid} is recorded before it is committed"
             assert LAYOUT.result(lease.runout, closest_name(cid)).key in held
 
-    def finish(self) -> None:
-        """Let one life run to its end and check the effects."""
+    def look_at_end(self) -> None:
+        """Each job has one committed result, is recorded once, and nothing is left."""
         ground = self.ground
-        ground.s3.faults.clear()
-        ground.s3.wait_alone()
-        daemon = ground.start("--once")
-        assert daemon.wait() == 0, daemon.tail()
         assert sorted(ground.recorded()) == self.sent
         assert ground.left() == []
         results = ground.results()
@@ -90,13 +81,7 @@ def test_whenever_it_is_killed_each_cid_has_one_committed_result(
     tmp_path: Path, nursery: Nursery
 ) -> None:
     """The real client, real steps, real SIGKILLs; each next life finishes what is left."""
-
-    def play(seed: int) -> "Counter[str]":
-        with WatcherGround.opened(tmp_path / str(seed), nursery) as ground:
-            chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-            return Lives(ground, chance).play(KILLS // 2)
-
-    met = play_two(play)
+    met = play_grounds(Lives, WatcherGround, tmp_path, nursery, KILLS)
 
     assert met.total() >= KILLS
     assert len(met) == len(ENDS), met

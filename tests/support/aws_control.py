@@ -39,7 +39,7 @@ from tests.support.serving import ServerThread
 from tests.support.strict_s3.access import Signer, signer_of
 from tests.support.strict_s3.xml import element, elements
 
-CENTRAL_KEY = "AKIATOWPATHCENTRAL01"
+CENTRAL_KEY = "automation-user"
 CENTRAL_SECRET = "central-secret-nobody-may-see"
 AWS_REGION = "us-east-1"
 CENTRAL_KEYS = (

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from daemons.collector.central import Folders
 from daemons.collector.job import JobRules, RunoutJobs
@@ -12,14 +13,7 @@ from daemons.collector.tagging import Tagger
 from daemons.collector.verdicts import Verdicts
 from shared.handshake import lease as steps
 from shared.handshake.claims import LeaseBook
-from shared.handshake.layout import (
-    CID,
-    JobFolder,
-    Layout,
-    Runout,
-    closest_name,
-    quality_name,
-)
+from shared.handshake.layout import CID, JobFolder, Layout, Runout, closest_name, quality_name
 from shared.handshake.lease import Owner
 from shared.handshake.manifest import GENERATION, Manifest, ResultFile
 from shared.ledger import Ledger
@@ -39,6 +33,9 @@ COLUMNS = (
 )
 STAMP = "2026-03-01-0930"
 LATER = "2026-03-01-1030"
+ONE = "00001"
+FIRST, SECOND = Runout(STAMP, ONE), Runout(LATER, ONE)
+"""Two results of one CID."""
 
 Objects = dict[str, bytes]
 """Key to content."""
@@ -217,3 +214,8 @@ class Prod:
 def names(cids: Sequence[str]) -> list[str]:
     """Return the names of the central files of these CIDs."""
     return sorted(name for cid in cids for name in (closest_name(cid), quality_name(cid)))
+
+
+def said(logs: Sequence[Mapping[str, Any]], event: str) -> list[str]:
+    """Return the reasons of one event."""
+    return [line.get("reason", "") for line in logs if line["event"] == event]

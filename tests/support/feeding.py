@@ -10,7 +10,7 @@ from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from daemons.ingester.archive.folders import MANIFEST_PATH
 from daemons.ingester.phases.feeds import FeedRules, FeedsReport, retrieve_feeds
-from daemons.ingester.sites import Podcast, Site
+from daemons.ingester.project.sites import Podcast, Site
 from daemons.ingester.web.fetch import WebLimits
 from tests.support.podcast_web import LIMITS, Page, PodcastWeb, answer, opened
 from tests.support.syncing import NOON, SITE, SyncGround

@@ -34,7 +34,7 @@ class Instance:
     role: str | None = "towpath-test"
     """None: no instance profile is attached."""
     credentials_ttl: timedelta = timedelta(hours=6)
-    access_key: str = "ASIATOWPATHROLE00001"
+    access_key: str = "role-key"
     v1_enabled: bool = False
     failing: int | None = None
     """A status that everything is answered with, such as 503; None: the service is well."""

@@ -15,14 +15,12 @@ from tests.support.machine import Finished, Machine, Network, open_machine, open
 from tests.support.machine_boot import Bind
 from tests.support.machine_journal import Entry
 from tests.support.machine_program import PREFIX
-from tests.support.strict_s3.access import SECRET_KEY, KeyState
+from tests.support.strict_s3.access import ACCESS_KEY, SECRET_KEY, KeyState
 from tests.support.strict_s3.server import StrictS3
 
 PROGRAM = f"{PREFIX}/bin/towpath"
 CONFIGURATION = "/etc/towpath"
 CREDENTIALS = f"{CONFIGURATION}/credentials/aws"
-ACCESS_KEY = "AKIATOWPATHUNITS0001"
-"""The only key that this S3 knows; it is nowhere but in the file of credentials."""
 _SETTLED_SECONDS = 60.0
 _INSTALL_SECONDS = 90.0
 
@@ -49,7 +47,7 @@ class TowpathMachine:
         self.machine.write(f"{CONFIGURATION}/{service}.toml", "".join(lines))
 
     def give_keys(self) -> None:
-        """Write the file of credentials, for root alone."""
+        """Write the file of credentials, for root alone; the key is nowhere else on the machine."""
         text = f"aws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n"
         self.machine.write(CREDENTIALS, f"[default]\n{text}", mode=0o600)
 
@@ -106,7 +104,7 @@ def _toml(value: object) -> str:
 
 @contextmanager
 def open_cloud(buckets: Sequence[str]) -> Iterator[Cloud]:
-    """Have a network with an S3 on it, with empty buckets, for the length of a block."""
+    """Have a network with an S3 on it, with empty buckets, for a block; it knows a single key."""
     with open_network() as network, network.strict_s3(buckets) as s3:
         s3.access.keys[ACCESS_KEY] = KeyState.VALID
         s3.access.others = KeyState.UNKNOWN

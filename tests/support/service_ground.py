@@ -39,6 +39,10 @@ class ServiceGround:
         """Say how a daemon of this ground is started; later options win."""
         raise NotImplementedError
 
+    def start(self, *argv: str, step: str = "") -> Daemon:
+        """Start a daemon of this ground; with a step it kills itself there."""
+        raise NotImplementedError
+
     def born(self, argv: Sequence[str], extra: Mapping[str, str] | None) -> Birth:
         """Say the same, given all options; an extra variable that is empty is left out."""
         known = {**clean_environment(), **self.s3.environment(), "BUCKET": self.bucket}

@@ -48,6 +48,10 @@ class Requests(Faults):
         if error := self.lost(verb, uri):
             raise error
 
+    def of(self, *verbs: Verb) -> list[str]:
+        """The keys that were asked for in these ways."""
+        return [uri.key for verb, uri in self.seen if verb in verbs]
+
     def verbs(self, bucket: str = BUCKET) -> list[Verb]:
         """The requests to one bucket."""
         return [verb for verb, uri in self.seen if uri.bucket == bucket]

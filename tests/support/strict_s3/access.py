@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from tests.support.strict_s3.replies import Refused
 
-ACCESS_KEY = "AKIATOWPATHEXAMPLE01"
+ACCESS_KEY = "lockkeeper"
 """The key that `StrictS3.environment` hands out; good unless a test says otherwise."""
 SECRET_KEY = "strict-s3-does-not-check-the-signature"
 

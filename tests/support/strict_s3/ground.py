@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tests.support.strict_s3.access import Access
 from tests.support.strict_s3.behaviour import AWS, Behaviour, Conditions
@@ -25,10 +26,12 @@ class Ground:
     aws_region: str = DEFAULT_REGION
     """Where buckets are unless they are made elsewhere."""
     uploads: Uploads = field(default_factory=Uploads)
+    now: Callable[[], datetime] | None = None
+    """The server's clock; None: this machine's."""
     model: Model = field(init=False)
 
     def __post_init__(self) -> None:
-        self.model = Model(self.history)
+        self.model = Model(self.history, self.now)
 
 
 Handler = Callable[[Ground, Call, Content], Reply]

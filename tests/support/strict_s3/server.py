@@ -1,7 +1,8 @@
 """The strict S3 as a test uses it: a server in its own thread, and a view of what it holds."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,8 +35,11 @@ class StrictS3:
         faults: Sequence[Fault] = (),
         aws_region: str = DEFAULT_REGION,
         port: int = 0,
+        now: Callable[[], datetime] | None = None,
     ) -> None:
-        self._ground = Ground(access=access or Access(), behaviour=behaviour, aws_region=aws_region)
+        self._ground = Ground(
+            access=access or Access(), behaviour=behaviour, aws_region=aws_region, now=now
+        )
         self.faults = FaultScript(faults)
         self._lines: dict[object, Line] = {}
         self._under_way = 0

@@ -1,16 +1,16 @@
-import logging
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import structlog
 
 from shared import cli
 from shared.errors import AlreadyRunning, ExitStatus, SuiteError, UsageError
 from shared.s3.errors import CredentialsExpired, Unreachable
 from shared.s3.uri import S3Uri
+
+pytestmark = pytest.mark.usefixtures("log_put_back")
 
 Raiser = Callable[[Sequence[str]], int]
 
@@ -22,16 +22,6 @@ def raising(error: BaseException) -> Raiser:
         raise error
 
     return command
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(

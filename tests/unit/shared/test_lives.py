@@ -1,11 +1,10 @@
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import anyio
@@ -288,15 +287,6 @@ def test_a_closed_terminal_stops_the_daemon_in_it(monkeypatch: pytest.MonkeyPatc
     with capture_logs() as logs:
         assert Life().live(Carrier(work)) == ExitStatus.DONE
     assert "stopping" in [entry["event"] for entry in logs]
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[socket.socket]:
-    """Listen as systemd does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(str(tmp_path / "notify"))
-        receiver.settimeout(0)
-        yield receiver
 
 
 def received(manager: socket.socket) -> list[str]:

@@ -3,7 +3,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import anyio
 import pytest
@@ -21,15 +20,6 @@ from tests.support.living import LIMIT_SECONDS, Carrier, Said, Work, hang_up
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run as a daemon does: a hang-up asks for a reload."""
     monkeypatch.setattr(os, "isatty", lambda _descriptor: False)
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[socket.socket]:
-    """Listen as systemd does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(str(tmp_path / "notify"))
-        receiver.settimeout(0)
-        yield receiver
 
 
 def told(manager: socket.socket) -> list[str]:

@@ -21,14 +21,9 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def stderr(capsys: pytest.CaptureFixture[str]) -> Iterator["Stderr"]:
-    """Catch what is logged; leave structlog and logging as they were."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield Stderr(capsys)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+def stderr(log_put_back: None, capsys: pytest.CaptureFixture[str]) -> "Stderr":
+    """Catch what is logged; structlog and logging will be as they were."""
+    return Stderr(capsys)
 
 
 class Stderr:

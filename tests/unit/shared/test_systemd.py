@@ -1,20 +1,10 @@
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shared.systemd import Notifier
-
-
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[socket.socket]:
-    """Listen as systemd does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(str(tmp_path / "notify"))
-        receiver.settimeout(5)
-        yield receiver
 
 
 def test_every_state_has_its_message(manager: socket.socket) -> None:

@@ -144,7 +144,7 @@ def s3(ground: Ground) -> StrictS3:
 def _of(s3: StrictS3) -> Mapping[str, str]:
     return {
         "AWS_ENDPOINT_URL": s3.url,
-        "AWS_ACCESS_KEY_ID": "AKIATEST",
+        "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "TOWPATH_NEOWISE_CATALOGUE": f"s3://{BUCKET}/wise/healpix_k5",
     }

@@ -1,18 +1,18 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import structlog
 
 from shared.handshake.layout import JobFolder, Runout, closest_name
-from shared.s3.errors import AccessDenied, ObjectError
-from shared.s3.memory import Faults
+from shared.s3.errors import AccessDenied
 from shared.s3.memory_buckets import Verb
 from shared.s3.store import PutOptions
 from shared.s3.uri import S3Uri
 from tests.support.collecting import (
-    LATER,
+    FIRST,
     LAYOUT,
+    ONE,
+    SECOND,
     STAMP,
     Prod,
     contents,
@@ -20,40 +20,14 @@ from tests.support.collecting import (
     ours,
     runout_files,
 )
+from tests.support.uploading import Requests
 
 pytestmark = pytest.mark.asyncio
 
-ONE, TWO = "00001", "00002"
-FIRST, SECOND = Runout(STAMP, ONE), Runout(LATER, ONE)
+TWO = "00002"
 JOB = JobFolder("2026-03-01", ONE)
 TAG = {"towpath": "collected"}
 TAGGING = {Verb.TAGS, Verb.SET_TAGS}
-
-Fault = Callable[[Verb, S3Uri], ObjectError | None]
-
-
-class Requests(Faults):
-    """Notes what S3 is asked, and lets it fail where `fault` says so."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[Verb, str]] = []
-        self.fault: Fault = lambda _verb, _uri: None
-
-    async def before(self, verb: Verb, uri: S3Uri) -> None:
-        """Note it, and fail before anything happened."""
-        self.seen.append((verb, uri.key))
-        if error := self.fault(verb, uri):
-            raise error
-
-    def of(self, *verbs: Verb) -> list[str]:
-        """The keys that were asked for in these ways."""
-        return [key for verb, key in self.seen if verb in verbs]
-
-
-@pytest.fixture
-def requests() -> Requests:
-    """What S3 was asked."""
-    return Requests()
 
 
 @pytest.fixture

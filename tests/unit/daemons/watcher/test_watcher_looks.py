@@ -3,6 +3,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from daemons.watcher.halts import WatcherHalted
 from shared.errors import ExitStatus, TransientError
 from shared.handshake.claims import probe_conditional_writes
 from shared.handshake.layout import JobFolder, Runout, closest_name, quality_name
@@ -319,6 +320,32 @@ async def test_draining_claims_nothing_until_it_is_over(ec2: Ec2) -> None:
     after = await ec2.one_pass(watcher)
 
     assert (drained.processed, after.processed) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("tail", "status"),
+    [
+        ("botocore.exceptions.NoCredentialsError: Unable to locate credentials", 3),
+        ("cp: error writing: No space left on device", 7),
+        ("steps.py: error: unrecognized arguments: --optical", 2),
+    ],
+)
+async def test_what_is_around_a_job_parks_nothing(ec2: Ec2, tail: str, status: int) -> None:
+    """A catalogue that is away for a night must not park a thousand CIDs."""
+    ec2.attempts = 1
+    ec2.send(CID)
+    ec2.steps.behaviours[CID] = lambda step, _place: went_wrong(step, tail=tail)
+
+    for _ in range(4):
+        with pytest.raises(WatcherHalted) as raised:
+            await ec2.one_pass()
+        assert raised.value.status == status
+
+    lease = ec2.lease(CID)
+    assert lease is not None
+    assert (lease.state, lease.attempts) == (LeaseState.RELEASED, 0)
+    del ec2.steps.behaviours[CID]
+    assert (await ec2.one_pass()).processed == 1
 
 
 async def test_a_cid_that_halts_lets_the_others_go_first(ec2: Ec2, clock: Clock) -> None:
