@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from daemons.ingester.settings import Settings, plain_level, state_folder
+from daemons.ingester.settings import Settings, state_folder
 from shared.cli import summary
 from shared.daemon_command import (
     DaemonCommand,
@@ -109,49 +109,17 @@ def _epilog() -> str:
 
 
 def _complete(loaded: Loaded[Settings]) -> Settings:
-    """Take the log's level out of the project's `.env.local`, which only a flag beats.
+    from daemons.ingester.completing import complete
 
-    Raises:
-        UsageError: this, or what the model cannot judge by itself, is wrong.
-    """
-    from daemons.ingester.project_files import read_variables
-
-    settings = loaded.settings
-    _check(settings)
-    if loaded.origins["log_level"].source == "flag":
-        return settings
-    path = settings.root / ".env.local"
-    written = read_variables(path).get("LOG_LEVEL", "")
-    if not written:
-        return settings
-    level = plain_level(written)
-    if level not in {"debug", "info", "warning", "error"}:
-        raise UsageError(
-            f"LOG_LEVEL={written!r} in {str(path)!r} is not valid; "
-            "allowed: trace, debug, info, warn, error"
-        )
-    return settings.model_copy(update={"log_level": level})
-
-
-def _check(settings: Settings) -> None:
-    """Refuse what the model cannot judge by itself; UsageError."""
-    from shared.templates import check_template
-
-    command = settings.index_command
-    if settings.index_mode == "local" and not command:
-        raise UsageError("--index-mode local needs --index-command, the program that builds it")
-    try:
-        check_template(command or ("none",), ("site", "root", "index"))
-    except ValueError as error:
-        raise UsageError(f"--index-command: {error}") from None
+    return complete(loaded)
 
 
 def _not_due(settings: Settings, folder: Path) -> ExitStatus | None:
     """End at once where the last complete run of these sites is young enough."""
     if not settings.min_interval_hours:
         return None
-    from daemons.ingester.interval import load_interval
-    from daemons.ingester.sites import choose_sites, load_sites
+    from daemons.ingester.project.sites import choose_sites, load_sites
+    from daemons.ingester.runs.interval import load_interval
 
     wanted = choose_sites(load_sites(settings.root), settings.sites).known_ids
     now = datetime.now(UTC)

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from anyio import to_thread
 
 from daemons.ingester.cron import Schedule, Timetable
-from daemons.ingester.interval import load_interval
 from daemons.ingester.records import Records
-from daemons.ingester.results import RunResult
+from daemons.ingester.runs.interval import load_interval
+from daemons.ingester.runs.results import RunResult
 from daemons.ingester.service import Ingester, NextRun, RunLocked, Surroundings
 from daemons.ingester.settings import Settings
 from shared.errors import AlreadyRunning, SuiteError, UsageError

@@ -24,13 +24,13 @@ import structlog
 from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.history import History, summary_document
-from daemons.ingester.hook import call_hook
-from daemons.ingester.interval import Interval, load_interval, save_interval
-from daemons.ingester.results import RunResult
+from daemons.ingester.runs.history import History, summary_document
+from daemons.ingester.runs.hook import call_hook
+from daemons.ingester.runs.interval import Interval, load_interval, save_interval
+from daemons.ingester.runs.results import RunResult
+from daemons.ingester.runs.summary import summary_lines
 from daemons.ingester.settings import Settings
 from daemons.ingester.status import StatusWriter
-from daemons.ingester.summary import summary_lines
 from shared.files import write_durably
 from shared.journal import stderr_is_journal
 from shared.log import write_line

@@ -23,17 +23,17 @@ import structlog
 from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.accounts import open_central
-from daemons.ingester.project import Project, ProjectSite, load_project
-from daemons.ingester.results import RunResult, SiteResult
+from daemons.ingester.account.sessions import open_central
+from daemons.ingester.project.loading import Project, ProjectSite, load_project
+from daemons.ingester.run_tools import RunTools
+from daemons.ingester.runs.results import RunResult, SiteResult
 from daemons.ingester.settings import Settings
-from daemons.ingester.site_phases import RunTools
 from daemons.ingester.site_run import SiteRun
 from daemons.ingester.speech.recognition import SpeechLimits
 from daemons.ingester.speech.transcribe import Transcriber
+from daemons.ingester.speech.transcribers import speech_work, transcriber_for
 from daemons.ingester.speech.workspace import remove_dead_workspaces
 from daemons.ingester.syncing.transfer import no_step
-from daemons.ingester.transcribers import speech_work, transcriber_for
 from daemons.ingester.web.addresses import parse_networks
 from daemons.ingester.web.fetch import WebLimits, default_user_agent, open_web
 from shared.errors import AlreadyRunning, SuiteError

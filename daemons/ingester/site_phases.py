@@ -4,21 +4,17 @@ Rule: a phase returns its outcome or raises what ended it; whether it is begun a
 failure means, `site_run` decides.
 """
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-import anyio
 import structlog
 from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.accounts import Central, SiteAccount
+from daemons.ingester.account.sessions import SiteAccount
 from daemons.ingester.archive.folders import INDEX_PATH, SYNCED, Folder
 from daemons.ingester.archive.manifest import Manifest
-from daemons.ingester.index_marker import pending_marker
 from daemons.ingester.phases.copying import (
     NotHere,
     missing_here,
@@ -32,41 +28,23 @@ from daemons.ingester.phases.correcting import CorrectingReport, reapply_all
 from daemons.ingester.phases.entries import EntriesReport, write_entries
 from daemons.ingester.phases.feeds import FeedRules, FeedsReport, retrieve_feeds
 from daemons.ingester.phases.index_build import IndexNotBuilt, build_index
+from daemons.ingester.phases.index_marker import pending_marker
 from daemons.ingester.phases.indexing import IndexOrder, IndexWait, trigger_index
 from daemons.ingester.phases.invalidation import invalidate, run_reference
 from daemons.ingester.phases.outcome import Outcome
 from daemons.ingester.phases.speech import SpeechReport, SpeechRules, transcribe_site
 from daemons.ingester.phases.superseded import prune_superseded
-from daemons.ingester.project import ProjectSite
-from daemons.ingester.results import SiteResult
+from daemons.ingester.project.loading import ProjectSite
+from daemons.ingester.run_tools import RunTools
+from daemons.ingester.runs.results import SiteResult
 from daemons.ingester.settings import Settings
-from daemons.ingester.speech.transcribe import Transcriber
 from daemons.ingester.syncing.gap import Part
 from daemons.ingester.syncing.manifests import ManifestSync
+from daemons.ingester.syncing.one_way import SyncRules
 from daemons.ingester.syncing.report import SyncReport
-from daemons.ingester.syncing.site import SiteSync, SyncRules
-from daemons.ingester.syncing.transfer import no_step
-from daemons.ingester.web.fetch import Web
+from daemons.ingester.syncing.site import SiteSync
 
 log: FilteringBoundLogger = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class RunTools:
-    """What all sites of a run share."""
-
-    web: Web
-    central: Central | None
-    """None with --local-only."""
-    transcriptions: anyio.CapacityLimiter
-    transcriber_for: Callable[[ProjectSite], Transcriber]
-    """UsageError where the settings name no recogniser; asked when there is something to do."""
-    started_at: datetime
-    """When the run began."""
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    alive: Callable[[], None] = lambda: None
-    step: Callable[[str], None] = no_step
-    """Called with a name at every point where a process may die."""
 
 
 @dataclass(slots=True)
@@ -380,7 +358,12 @@ class SitePhases:
     ) -> SiteSync:
         rules = SyncRules(folders=folders, dry_run=self._dry_run if dry_run is None else dry_run)
         return SiteSync(
-            account.store, self._target.place, rules, now=self._tools.now, step=self._tools.step
+            account.store,
+            self._target.place,
+            rules,
+            now=self._tools.now,
+            step=self._tools.step,
+            alive=self._tools.alive,
         )
 
     @property

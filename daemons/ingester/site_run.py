@@ -22,13 +22,14 @@ from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
 from daemons.ingester.archive.folders import Folder
-from daemons.ingester.manifest_file import has_manifest
+from daemons.ingester.mirror.manifest_file import has_manifest
 from daemons.ingester.phases.copying import NotHere
 from daemons.ingester.phases.outcome import Outcome, Phase
-from daemons.ingester.project import ProjectSite
-from daemons.ingester.results import SiteResult
+from daemons.ingester.project.loading import ProjectSite
+from daemons.ingester.run_tools import RunTools
+from daemons.ingester.runs.results import SiteResult
 from daemons.ingester.settings import Settings
-from daemons.ingester.site_phases import RunTools, SitePhases
+from daemons.ingester.site_phases import SitePhases
 from daemons.ingester.syncing.place import LocalFilesMissing, load_counts
 from shared.errors import SuiteError
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from daemons.ingester.archive.episode import format_time
-from daemons.ingester.interval import Interval
-from daemons.ingester.results import RunResult, SiteResult
-from daemons.ingester.summary import duration
+from daemons.ingester.runs.interval import Interval
+from daemons.ingester.runs.results import RunResult, SiteResult
+from daemons.ingester.runs.summary import duration
 from shared.errors import PermanentError
 from shared.metrics import Board, Metric
 from shared.status import Status, StatusFile, ago, read_status, render_head

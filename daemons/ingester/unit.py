@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from daemons.ingester.mappings import find_data_folder
-from daemons.ingester.project_files import read_variables
+from daemons.ingester.project.files import read_variables
+from daemons.ingester.project.mappings import find_data_folder
 from daemons.ingester.settings import Settings
 from shared.lifecycle import CLEAN_UP_SECONDS
 from shared.units.needs import UnitNeeds, outermost

@@ -24,7 +24,7 @@ import structlog
 from daemons.ingester.archive.folders import MANIFEST_PATH
 from daemons.ingester.phases.feeds import FeedRules, retrieve_feeds
 from daemons.ingester.phases.outcome import PhaseStatus
-from daemons.ingester.sites import Podcast, Site
+from daemons.ingester.project.sites import Podcast, Site
 from daemons.ingester.syncing.place import SitePlace, site_place
 from tests.support.kill import Counts, Doom, no_threads
 from tests.support.podcast_web import opened

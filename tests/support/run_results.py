@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from daemons.ingester.phases.outcome import Outcome, Phase
-from daemons.ingester.results import RunResult, SiteResult
+from daemons.ingester.runs.results import RunResult, SiteResult
 
 AT = datetime(2026, 11, 21, 8, 0, 3, 412_000, tzinfo=UTC)
 

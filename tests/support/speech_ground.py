@@ -13,7 +13,7 @@ from daemons.ingester.archive.folders import (
     search_entries_path,
     transcript_path,
 )
-from daemons.ingester.sites import Site
+from daemons.ingester.project.sites import Site
 from daemons.ingester.speech.audio import AudioTools
 from daemons.ingester.speech.backend import Piece, Recogniser
 from daemons.ingester.speech.recognition import SpeechLimits

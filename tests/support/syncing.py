@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from daemons.ingester.archive.folders import MANIFEST_PATH
+from daemons.ingester.syncing.one_way import SyncRules
 from daemons.ingester.syncing.place import SitePlace, site_place
-from daemons.ingester.syncing.site import SiteSync, SyncRules
+from daemons.ingester.syncing.site import SiteSync
 from shared.retry import RetryPolicy
 from shared.s3.errors import ObjectError
 from shared.s3.memory import Faults, MemoryStore
@@ -83,10 +84,22 @@ class SyncGround:
         self.at = before
 
     def sync(
-        self, rules: SyncRules = NIGHTLY, *, step: Callable[[str], None] = lambda _name: None
+        self,
+        rules: SyncRules = NIGHTLY,
+        *,
+        step: Callable[[str], None] = lambda _name: None,
+        alive: Callable[[], None] = lambda: None,
     ) -> SiteSync:
         """Make the sync, as a new process would."""
-        return SiteSync(self.store, self.place, rules, now=lambda: NOON, policy=AT_ONCE, step=step)
+        return SiteSync(
+            self.store,
+            self.place,
+            rules,
+            now=lambda: NOON,
+            policy=AT_ONCE,
+            step=step,
+            alive=alive,
+        )
 
     def held(self, key: str) -> bytes | None:
         """What S3 holds."""

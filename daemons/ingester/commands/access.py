@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from daemons.ingester.account.roles import INDEXING, function_name, role_arn
 from daemons.ingester.commands.call import Call, Verb, add_format, read_call, run_command
 from daemons.ingester.commands.each_site import Answer, at_each_site
-from daemons.ingester.project import Project, ProjectSite
-from daemons.ingester.roles import INDEXING, function_name, role_arn
+from daemons.ingester.project.loading import Project, ProjectSite
 from shared.checks import shown
 from shared.errors import ExitStatus, SuiteError
 from shared.s3.store import ABSENT, ObjectStore, PutOptions
 from shared.s3.uri import S3Uri
 
 if TYPE_CHECKING:
-    from daemons.ingester.accounts import Central
+    from daemons.ingester.account.sessions import Central
 
 SUMMARY = "check whether the automation user may do at each site what a run does"
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from daemons.ingester.project import Project, load_project
+from daemons.ingester.completing import complete
+from daemons.ingester.project.loading import Project, load_project
 from daemons.ingester.settings import Settings, state_folder
 from shared.checks import shown
 from shared.errors import ExitStatus
@@ -30,7 +31,7 @@ from shared.settings import load_settings
 from shared.status import STATUS_NAME, default_state_folder, read_status
 
 if TYPE_CHECKING:
-    from daemons.ingester.accounts import Central
+    from daemons.ingester.account.sessions import Central
 
 AddFlags = Callable[[argparse.ArgumentParser], None]
 
@@ -74,7 +75,7 @@ class Call:
     async def accounts(self, project: Project) -> AsyncIterator["Central"]:
         """Open AWS as the automation user, for the length of a block."""
         # Imported late: the SDK takes a second to load, and errors of usage do not wait for it.
-        from daemons.ingester.accounts import open_central  # noqa: PLC0415 - see above
+        from daemons.ingester.account.sessions import open_central  # noqa: PLC0415 - see above
 
         if project.keys is None:
             raise RuntimeError("the project was read without keys")
@@ -110,7 +111,7 @@ def read_call(verb: Verb, argv: Sequence[str], add_flags: AddFlags) -> Call:
         extra=add,
         flags=(*_COMMON, *verb.options),
     )
-    settings = loaded.settings
+    settings = complete(loaded)
     configure_logging("ingester", level=settings.log_level, form=settings.log_form)
     return Call(verb, settings, loaded.arguments, _state_of(settings))
 

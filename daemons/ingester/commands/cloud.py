@@ -13,13 +13,13 @@ from functools import partial
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.accounts import Central
+from daemons.ingester.account.functions import FUNCTION_SECONDS, Functions
+from daemons.ingester.account.roles import function_name
+from daemons.ingester.account.sessions import Central
 from daemons.ingester.commands.call import Call
 from daemons.ingester.commands.each_site import Answer, at_each_site
-from daemons.ingester.functions import FUNCTION_SECONDS, Functions
-from daemons.ingester.project import Project, ProjectSite
-from daemons.ingester.project_files import read_variables
-from daemons.ingester.roles import function_name
+from daemons.ingester.project.files import read_variables
+from daemons.ingester.project.loading import Project, ProjectSite
 from shared.aws.clients import ClientSettings, open_clients
 from shared.checks import shown
 from shared.errors import ExitStatus

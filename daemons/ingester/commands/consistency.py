@@ -16,16 +16,17 @@ from daemons.ingester.archive.folders import SYNCED
 from daemons.ingester.commands.call import Call, Verb, add_format, read_call, run_command
 from daemons.ingester.commands.each_site import Answer, at_each_site
 from daemons.ingester.commands.moved import has_failed, reasons_of, to_json, to_text
-from daemons.ingester.consistency import ConsistencyReport
-from daemons.ingester.consistency_reader import check_consistency
-from daemons.ingester.project import Project, ProjectSite
+from daemons.ingester.mirror.consistency import ConsistencyReport
+from daemons.ingester.mirror.consistency_reader import check_consistency
+from daemons.ingester.project.loading import Project, ProjectSite
+from daemons.ingester.syncing.one_way import SyncRules
 from daemons.ingester.syncing.report import SyncReport
-from daemons.ingester.syncing.site import SiteSync, SyncRules
+from daemons.ingester.syncing.site import SiteSync
 from shared.checks import shown
 from shared.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from daemons.ingester.accounts import Central
+    from daemons.ingester.account.sessions import Central
 
 log: FilteringBoundLogger = structlog.get_logger()
 

@@ -11,7 +11,7 @@ import anyio
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.project import Project, ProjectSite
+from daemons.ingester.project.loading import Project, ProjectSite
 from shared.errors import SuiteError
 
 log: FilteringBoundLogger = structlog.get_logger()

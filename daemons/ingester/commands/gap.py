@@ -19,10 +19,11 @@ from daemons.ingester.commands.call import (
     run_command,
 )
 from daemons.ingester.commands.each_site import Answer, at_each_site
-from daemons.ingester.project import Project, ProjectSite
+from daemons.ingester.project.loading import Project, ProjectSite
 from daemons.ingester.syncing.gap import GapReport
+from daemons.ingester.syncing.one_way import SyncRules
 from daemons.ingester.syncing.report import SyncReport
-from daemons.ingester.syncing.site import SiteSync, SyncRules
+from daemons.ingester.syncing.site import SiteSync
 from shared.checks import shown
 from shared.errors import ExitStatus
 from shared.files import make_folders, open_durably

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from daemons.ingester.commands.call import Verb, add_format, read_call
-from daemons.ingester.mappings import load_mappings
-from daemons.ingester.project_files import read_text
-from daemons.ingester.sites import Sites, choose_sites, load_sites
-from daemons.ingester.terraform_roles import TFVARS_PATH, SiteRole, check_roles, read_role
+from daemons.ingester.project.files import read_text
+from daemons.ingester.project.mappings import load_mappings
+from daemons.ingester.project.sites import Sites, choose_sites, load_sites
+from daemons.ingester.project.terraform_roles import TFVARS_PATH, SiteRole, check_roles, read_role
 from shared.checks import shown
 from shared.errors import ExitStatus, UsageError
 

@@ -9,10 +9,10 @@ from anyio import to_thread
 from daemons.ingester.commands.call import Call, Verb, hold_data
 from daemons.ingester.commands.each_site import Answer, at_each_site
 from daemons.ingester.commands.steps import Step, run_step
-from daemons.ingester.index_marker import pending_marker
 from daemons.ingester.phases.index_build import build_index
+from daemons.ingester.phases.index_marker import pending_marker
 from daemons.ingester.phases.outcome import Phase
-from daemons.ingester.project import ProjectSite
+from daemons.ingester.project.loading import ProjectSite
 from shared.errors import ExitStatus
 
 SUMMARY = "write search entries alone, or have the index built"

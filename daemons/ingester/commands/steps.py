@@ -20,9 +20,9 @@ from functools import partial
 
 from daemons.ingester.commands.call import Call, Verb, add_format, read_call, run_command
 from daemons.ingester.phases.outcome import Phase
-from daemons.ingester.results import RunResult
+from daemons.ingester.runs.results import RunResult
+from daemons.ingester.runs.summary import summary_lines
 from daemons.ingester.settings import Settings
-from daemons.ingester.summary import summary_lines
 from shared.checks import shown
 from shared.errors import ExitStatus, UsageError
 

@@ -20,11 +20,12 @@ from daemons.ingester.commands.call import (
 )
 from daemons.ingester.commands.each_site import Answer, at_each_site
 from daemons.ingester.commands.moved import has_failed, reasons_of, to_json, to_text
-from daemons.ingester.index_marker import PendingMarker, pending_marker
-from daemons.ingester.project import Project, ProjectSite
+from daemons.ingester.phases.index_marker import PendingMarker, pending_marker
+from daemons.ingester.project.loading import Project, ProjectSite
 from daemons.ingester.syncing.compare import ConflictRule, Direction
+from daemons.ingester.syncing.one_way import SyncRules
 from daemons.ingester.syncing.report import SyncReport
-from daemons.ingester.syncing.site import SiteSync, SyncRules
+from daemons.ingester.syncing.site import SiteSync
 from shared.checks import shown
 from shared.errors import ExitStatus
 

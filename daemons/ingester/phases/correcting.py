@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from daemons.ingester.archive.folders import Folder, comparable
 from daemons.ingester.phases.outcome import Outcome
-from daemons.ingester.sites import Site
+from daemons.ingester.project.sites import Site
 from daemons.ingester.speech.corrections import Correction
 from daemons.ingester.speech.spelling import (
     count_corrections,

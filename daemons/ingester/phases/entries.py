@@ -29,12 +29,12 @@ from structlog.typing import FilteringBoundLogger
 from daemons.ingester.archive.episode import Episode, epoch_ms
 from daemons.ingester.archive.folders import Folder, comparable, search_entries_path
 from daemons.ingester.archive.holdings import by_identity, older_versions
-from daemons.ingester.episode_entries import expected_entries, published_at
-from daemons.ingester.inventory import read_folder
-from daemons.ingester.manifest_file import load_manifest
+from daemons.ingester.mirror.episode_entries import expected_entries, published_at
+from daemons.ingester.mirror.files import write_site_file
+from daemons.ingester.mirror.inventory import read_folder
+from daemons.ingester.mirror.manifest_file import load_manifest
 from daemons.ingester.phases.outcome import Outcome
-from daemons.ingester.site_files import write_site_file
-from daemons.ingester.sites import Site
+from daemons.ingester.project.sites import Site
 from daemons.ingester.syncing.entries import LocalEntry
 from daemons.ingester.syncing.local import find_entry
 from daemons.ingester.syncing.manifests import ManifestUnreadable

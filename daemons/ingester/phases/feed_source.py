@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from anyio import to_thread
 
 from daemons.ingester.archive.folders import feed_path
+from daemons.ingester.mirror.files import read_site_file, write_site_file
 from daemons.ingester.phases.feed_memory import FeedMemory, Remembered, digest_of
+from daemons.ingester.project.sites import Podcast
 from daemons.ingester.rss.feed import Feed, parse_feed
-from daemons.ingester.site_files import read_site_file, write_site_file
-from daemons.ingester.sites import Podcast
 from daemons.ingester.syncing.place import SitePlace
 from daemons.ingester.web.errors import shown
 from daemons.ingester.web.fetch import NotModified, Web

@@ -29,14 +29,14 @@ from structlog.typing import FilteringBoundLogger
 
 from daemons.ingester.archive.folders import MANIFEST_PATH, Folder, audio_path
 from daemons.ingester.archive.manifest import Dropped, Manifest
-from daemons.ingester.manifest_file import ManifestTooLarge
+from daemons.ingester.mirror.manifest_file import ManifestTooLarge
 from daemons.ingester.phases.audio import AudioDownloads, AudioReport, AudioRules
 from daemons.ingester.phases.feed_memory import FeedMemory
 from daemons.ingester.phases.feed_source import FeedSource, Obtained
 from daemons.ingester.phases.outcome import Phase
 from daemons.ingester.phases.taking_in import GrowingManifest
+from daemons.ingester.project.sites import Podcast, Site
 from daemons.ingester.rss.feed import Feed
-from daemons.ingester.sites import Podcast, Site
 from daemons.ingester.syncing.local import LocalListingFailed
 from daemons.ingester.syncing.manifests import ManifestUnreadable
 from daemons.ingester.syncing.place import SitePlace, prepare_place, require_files

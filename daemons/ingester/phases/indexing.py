@@ -20,11 +20,11 @@ import structlog
 from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
+from daemons.ingester.account.functions import CallFailed, CallRefused
+from daemons.ingester.account.roles import INDEXING, SEARCHING, function_name
 from daemons.ingester.archive.folders import INDEX_PATH
-from daemons.ingester.functions import CallFailed, CallRefused
-from daemons.ingester.index_marker import PendingMarker
+from daemons.ingester.phases.index_marker import PendingMarker
 from daemons.ingester.phases.outcome import Outcome
-from daemons.ingester.roles import INDEXING, SEARCHING, function_name
 from shared.s3.errors import NotFound, ObjectError
 from shared.s3.store import ObjectStore
 from shared.s3.uri import S3Uri

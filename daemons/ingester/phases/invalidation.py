@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.functions import CallFailed, CallRefused
+from daemons.ingester.account.functions import CallFailed, CallRefused
 from daemons.ingester.phases.outcome import Outcome
 
 log: FilteringBoundLogger = structlog.get_logger()

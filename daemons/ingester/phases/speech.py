@@ -25,8 +25,8 @@ from structlog.typing import FilteringBoundLogger
 
 from daemons.ingester.archive.folders import Folder, comparable
 from daemons.ingester.archive.holdings import Holdings, by_identity, superseded_files
-from daemons.ingester.inventory import read_holdings
-from daemons.ingester.manifest_file import load_manifest
+from daemons.ingester.mirror.inventory import read_holdings
+from daemons.ingester.mirror.manifest_file import load_manifest
 from daemons.ingester.phases.backlog import (
     Backlog,
     UnderWay,
@@ -35,7 +35,7 @@ from daemons.ingester.phases.backlog import (
     seconds_left,
 )
 from daemons.ingester.phases.outcome import Outcome
-from daemons.ingester.sites import Site
+from daemons.ingester.project.sites import Site
 from daemons.ingester.speech.corrections import Correction
 from daemons.ingester.speech.progress import Pace, format_left
 from daemons.ingester.speech.spelling import load_corrections

@@ -28,8 +28,8 @@ from daemons.ingester.archive.holdings import (
     by_identity,
     older_versions,
 )
-from daemons.ingester.inventory import read_holdings
-from daemons.ingester.manifest_file import load_manifest
+from daemons.ingester.mirror.inventory import read_holdings
+from daemons.ingester.mirror.manifest_file import load_manifest
 from daemons.ingester.notes import Notes
 from daemons.ingester.syncing.place import SitePlace
 from daemons.ingester.syncing.transfer import no_step

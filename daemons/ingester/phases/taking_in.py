@@ -15,7 +15,7 @@ from daemons.ingester.archive.episode import Episode
 from daemons.ingester.archive.identity import KnownEpisodes
 from daemons.ingester.archive.intake import Intake, take_in
 from daemons.ingester.archive.manifest import Change, Manifest, with_episodes
-from daemons.ingester.manifest_file import load_manifest, save_manifest
+from daemons.ingester.mirror.manifest_file import load_manifest, save_manifest
 from daemons.ingester.rss.feed import Item
 from daemons.ingester.syncing.place import SitePlace
 from daemons.ingester.syncing.transfer import no_step

@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.project_files import read_text
+from daemons.ingester.project.files import read_text
 from daemons.ingester.speech.corrections import Corrected, Correction, correct, parse_corrections
 from daemons.ingester.speech.srt import decode_srt, parse_srt, render_srt
 from shared.errors import UsageError

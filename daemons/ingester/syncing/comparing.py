@@ -6,7 +6,15 @@ is not, though it looks like one, and everything would be moved every night.
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 
@@ -53,12 +61,20 @@ class Batch:
 
 
 class Comparer:
-    """Compares the folders of one site."""
+    """Compares the folders of one site; `alive` is called whenever some files more were read."""
 
-    def __init__(self, store: ObjectStore, place: SitePlace, proofs: Proofs) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        place: SitePlace,
+        proofs: Proofs,
+        *,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._place = place
         self._proofs = proofs
+        self._alive = alive
         self._readers = anyio.CapacityLimiter(_READERS)
         self._askers = anyio.CapacityLimiter(_ASKERS)
 
@@ -118,6 +134,7 @@ class Comparer:
 
     async def _read(self, sides: Sequence[_Sides], contents: dict[str, Content | str]) -> None:
         read = await to_thread.run_sync(self._contents_of, sides, limiter=self._readers)
+        self._alive()
         contents.update(read)
         async with anyio.create_task_group() as tasks:
             for each in sides:

@@ -9,9 +9,9 @@ from typing import Literal
 import anyio
 import pytest
 
-from daemons.ingester.accounts import Central, RoleRefused, RoleUnavailable, open_central
-from daemons.ingester.credentials import AutomationKeys
-from daemons.ingester.mappings import SiteMapping
+from daemons.ingester.account.sessions import Central, RoleRefused, RoleUnavailable, open_central
+from daemons.ingester.project.credentials import AutomationKeys
+from daemons.ingester.project.mappings import SiteMapping
 from shared.s3.errors import BucketMissing, CredentialsExpired
 from shared.s3.uri import S3Uri
 from tests.support.aws_answers import HANGS_UP, WORKS, Answer, broken, denied, throttled
@@ -261,7 +261,7 @@ async def test_nobody_else_is_acted_as(
 ) -> None:
     """A profile or keys in the environment of whoever starts it are of another account."""
     monkeypatch.setenv("AWS_PROFILE", "somebody")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASOMEBODYELSE0000")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody-else")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
 
     async with opened() as central, central.site(SITE, MAPPING) as account:

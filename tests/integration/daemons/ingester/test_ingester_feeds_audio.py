@@ -5,8 +5,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from daemons.ingester import manifest_file
 from daemons.ingester.archive.folders import MANIFEST_PATH, Folder
+from daemons.ingester.mirror import manifest_file
 from daemons.ingester.phases import feeds
 from daemons.ingester.phases.feeds import FeedRules, FeedsReport
 from daemons.ingester.phases.outcome import PhaseStatus

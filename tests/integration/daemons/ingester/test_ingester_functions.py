@@ -4,11 +4,11 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from daemons.ingester import functions
-from daemons.ingester.accounts import SiteAccount, open_central
-from daemons.ingester.credentials import AutomationKeys
-from daemons.ingester.functions import CallFailed, CallRefused
-from daemons.ingester.mappings import SiteMapping
+from daemons.ingester.account import functions
+from daemons.ingester.account.functions import CallFailed, CallRefused
+from daemons.ingester.account.sessions import SiteAccount, open_central
+from daemons.ingester.project.credentials import AutomationKeys
+from daemons.ingester.project.mappings import SiteMapping
 from tests.support.aws_answers import HANGS_UP, WORKS, Answer, broken, denied, throttled
 from tests.support.aws_control import AWS_REGION, CENTRAL_KEY, CENTRAL_SECRET, AwsControl
 from tests.support.gate import Gate

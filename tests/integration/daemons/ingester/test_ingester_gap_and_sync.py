@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.ingester.index_marker import pending_marker
+from daemons.ingester.phases.index_marker import pending_marker
 from shared.files import make_folders
 from shared.lock import hold_lock
 from tests.support.ingest_commands import CommandGround, open_commands

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from daemons.ingester.commands.steps import only
-from daemons.ingester.index_marker import pending_marker
+from daemons.ingester.phases.index_marker import pending_marker
 from daemons.ingester.phases.outcome import Phase
 from daemons.ingester.settings import Settings
 from tests.support.aws_answers import Answer, denied

@@ -10,8 +10,8 @@ from daemons.ingester.archive.folders import (
     search_entries_path,
     transcript_path,
 )
-from daemons.ingester.consistency import ConsistencyReport, Kind
-from daemons.ingester.consistency_reader import check_consistency
+from daemons.ingester.mirror.consistency import ConsistencyReport, Kind
+from daemons.ingester.mirror.consistency_reader import check_consistency
 from daemons.ingester.phases.entries import write_entries
 from tests.support.speech_ground import PODCAST, WORDS, SpeechGround
 from tests.support.syncing import episode

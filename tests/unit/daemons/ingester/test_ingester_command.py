@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from daemons.ingester import cli
-from daemons.ingester.interval import Interval, save_interval
+from daemons.ingester.runs.interval import Interval, save_interval
 from daemons.ingester.settings import Settings
 from shared import completion
 from shared.cli import run_command, summary

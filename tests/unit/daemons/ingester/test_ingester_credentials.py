@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.ingester.credentials import AutomationKeys, load_automation_keys
-from daemons.ingester.dotenv import parse_dotenv
+from daemons.ingester.project.credentials import AutomationKeys, load_automation_keys
+from daemons.ingester.project.dotenv import parse_dotenv
 from shared.errors import UsageError
 
 WHOLE = "AWS_ACCESS_KEY_ID=hidden\nAWS_SECRET_ACCESS_KEY=se=cret/\nAWS_REGION=us-east-1\n"

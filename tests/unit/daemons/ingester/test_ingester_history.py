@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from daemons.ingester import history
-from daemons.ingester.history import History, summary_document
 from daemons.ingester.phases.outcome import Phase
+from daemons.ingester.runs import history
+from daemons.ingester.runs.history import History, summary_document
 from tests.support.run_results import AT, good_run, outcome, partial_run, run_result, site_result
 
 

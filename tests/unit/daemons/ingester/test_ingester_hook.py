@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from daemons.ingester.hook import Event, call_hook, event_of
+from daemons.ingester.runs.hook import Event, call_hook, event_of
 
 WRITE = (
     "import os, sys; from pathlib import Path; Path(sys.argv[1]).write_text("

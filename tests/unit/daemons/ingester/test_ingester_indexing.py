@@ -7,8 +7,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from daemons.ingester.functions import CallFailed, CallRefused
-from daemons.ingester.index_marker import PendingMarker, pending_marker
+from daemons.ingester.account.functions import CallFailed, CallRefused
+from daemons.ingester.phases.index_marker import PendingMarker, pending_marker
 from daemons.ingester.phases.indexing import IndexOrder, IndexReport, IndexWait, trigger_index
 from daemons.ingester.phases.invalidation import PATHS, invalidate, run_reference
 from daemons.ingester.phases.outcome import PhaseStatus

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.ingester.interval import (
+from daemons.ingester.runs.interval import (
     INTERVAL_NAME,
     Interval,
     load_interval,

@@ -2,16 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from daemons.ingester import manifest_file
 from daemons.ingester.archive.folders import MANIFEST_PATH
 from daemons.ingester.archive.manifest import parse_manifest
-from daemons.ingester.manifest_file import (
+from daemons.ingester.mirror import manifest_file
+from daemons.ingester.mirror.files import read_site_file, write_site_file
+from daemons.ingester.mirror.manifest_file import (
     ManifestTooLarge,
     has_manifest,
     load_manifest,
     save_manifest,
 )
-from daemons.ingester.site_files import read_site_file, write_site_file
 from daemons.ingester.syncing.manifests import ManifestUnreadable
 from shared.files import OutsideRoot
 from tests.support.syncing import SyncGround, episode, manifest_bytes

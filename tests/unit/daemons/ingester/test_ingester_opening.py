@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from daemons.ingester import cli
-from daemons.ingester.interval import Interval, load_interval, save_interval
 from daemons.ingester.opening import local_zone, open_daemon
+from daemons.ingester.runs.interval import Interval, load_interval, save_interval
 from daemons.ingester.settings import Settings
 from daemons.ingester.site_run import SiteRun
 from shared.cli import run_command

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from daemons.ingester.interval import Interval, load_interval, save_interval
 from daemons.ingester.records import Records
+from daemons.ingester.runs.interval import Interval, load_interval, save_interval
 from daemons.ingester.settings import Settings
 from daemons.ingester.status import render_status
 from shared.errors import UsageError

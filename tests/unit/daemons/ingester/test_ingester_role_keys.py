@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from daemons.ingester.accounts import RoleKeys, RoleRefused, RoleUnavailable
+from daemons.ingester.account.sessions import RoleKeys, RoleRefused, RoleUnavailable
 from shared.aws.credentials import Keys
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.ingester.roles import (
+from daemons.ingester.account.roles import (
     SESSION_NAME_MAX,
     SiteScope,
     function_name,

@@ -9,18 +9,18 @@ from typing import cast
 import anyio
 import pytest
 
-from daemons.ingester.accounts import Central, RoleRefused, SiteAccount
+from daemons.ingester.account.functions import CallRefused, Distributions, Functions
+from daemons.ingester.account.sessions import Central, RoleRefused, SiteAccount
 from daemons.ingester.archive.folders import INDEX_PATH
-from daemons.ingester.functions import CallRefused, Distributions, Functions
-from daemons.ingester.index_marker import pending_marker
-from daemons.ingester.mappings import SiteMapping
+from daemons.ingester.phases.index_marker import pending_marker
 from daemons.ingester.phases.outcome import Phase, PhaseStatus
-from daemons.ingester.project import ProjectSite
-from daemons.ingester.results import SiteResult
+from daemons.ingester.project.loading import ProjectSite
+from daemons.ingester.project.mappings import SiteMapping
+from daemons.ingester.project.sites import Podcast, Site
+from daemons.ingester.run_tools import RunTools
+from daemons.ingester.runs.results import SiteResult
 from daemons.ingester.settings import Settings
-from daemons.ingester.site_phases import RunTools
 from daemons.ingester.site_run import SiteRun
-from daemons.ingester.sites import Podcast, Site
 from daemons.ingester.speech.transcribe import Transcriber
 from daemons.ingester.web.fetch import FetchedFeed, Web, WebLimits
 from daemons.ingester.web.headers import NO_VALIDATORS, Validators

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from daemons.ingester import project_files
-from daemons.ingester.mappings import find_data_folder, load_mappings
-from daemons.ingester.sites import choose_sites, load_sites, processing_variables
+from daemons.ingester.project import files as project_files
+from daemons.ingester.project.mappings import find_data_folder, load_mappings
+from daemons.ingester.project.sites import choose_sites, load_sites, processing_variables
 from shared.errors import UsageError
 
 

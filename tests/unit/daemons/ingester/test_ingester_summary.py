@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from daemons.ingester.phases.outcome import Outcome, Phase
-from daemons.ingester.summary import duration, history_entry, rate, rates, summary_lines
+from daemons.ingester.runs.summary import duration, history_entry, rate, rates, summary_lines
 from tests.support.run_results import (
     failed_run,
     good_run,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.ingester.terraform_roles import (
+from daemons.ingester.project.terraform_roles import (
     RolesReport,
     SiteRole,
     check_roles,

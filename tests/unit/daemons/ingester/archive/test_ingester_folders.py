@@ -43,6 +43,7 @@ from daemons.ingester.archive.folders import (
         ("audio/hard-fork/a.mp3.part", None),
         ("audio/hard-fork/a.mp3.tmp", None),
         ("audio/half.tmp/a.mp3", None),
+        ("audio/half.part/a.mp3", None),
         ("audio/Thumbs.db", None),
         ("audio/Thumbs.db/a.mp3", None),
         ("audio/hard.partial/a.tmp.b.mp3", Folder.AUDIO),

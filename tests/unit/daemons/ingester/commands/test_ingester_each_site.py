@@ -5,8 +5,8 @@ import pytest
 
 from daemons.ingester.commands import each_site
 from daemons.ingester.commands.each_site import at_each_site
-from daemons.ingester.project import Project, ProjectSite
-from daemons.ingester.sites import Site, SiteProblem
+from daemons.ingester.project.loading import Project, ProjectSite
+from daemons.ingester.project.sites import Site, SiteProblem
 from daemons.ingester.syncing.place import site_place
 from shared.errors import PermanentError
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from daemons.ingester.archive.episode import Episode
 from daemons.ingester.archive.folders import MANIFEST_PATH, search_entries_path, transcript_path
-from daemons.ingester.episode_entries import expected_entries
+from daemons.ingester.mirror.episode_entries import expected_entries
 from daemons.ingester.phases import entries
 from daemons.ingester.phases.entries import EntriesReport, write_entries
 from daemons.ingester.phases.outcome import PhaseStatus

@@ -10,8 +10,8 @@ from daemons.ingester.archive.folders import (
     transcript_path,
 )
 from daemons.ingester.archive.holdings import by_identity, superseded_files
-from daemons.ingester.inventory import read_holdings
-from daemons.ingester.manifest_file import load_manifest
+from daemons.ingester.mirror.inventory import read_holdings
+from daemons.ingester.mirror.manifest_file import load_manifest
 from daemons.ingester.phases.superseded import PruneReport, prune_superseded
 from shared.s3.errors import AccessDenied, ObjectError
 from shared.s3.memory import MemoryStore

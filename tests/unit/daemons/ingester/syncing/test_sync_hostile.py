@@ -11,10 +11,11 @@ from random import Random
 
 import pytest
 
-from daemons.ingester.syncing import transfer
+from daemons.ingester.syncing import comparing, transfer
 from daemons.ingester.syncing.compare import State
+from daemons.ingester.syncing.one_way import PARALLEL
 from daemons.ingester.syncing.report import Fate, SyncStatus
-from daemons.ingester.syncing.site import PARALLEL, SiteSync
+from daemons.ingester.syncing.site import SiteSync
 from daemons.ingester.syncing.transfer import fate_of
 from shared.s3.memory import MemoryStore
 from shared.s3.memory_buckets import Verb
@@ -278,3 +279,19 @@ def _lay(ground: SyncGround, dice: Random) -> Sequence[str]:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+@pytest.mark.asyncio
+async def test_a_long_reading_is_seen_to_get_on(
+    ground: SyncGround, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first run reads the whole archive without a request; no watchdog may end it."""
+    monkeypatch.setattr(comparing, "_FILES_TOGETHER", 2)
+    for number in range(6):
+        ground.file(f"audio/{number}.mp3")
+        ground.object(f"audio/{number}.mp3")
+    beats: list[int] = []
+
+    await ground.sync(alive=lambda: beats.append(len(ground.requests.seen))).look()
+
+    assert len(beats) == 3

@@ -115,13 +115,24 @@ def test_a_decomposed_key_meets_the_composed_file() -> None:
     assert problems == []
 
 
-def test_of_two_keys_that_are_the_same_name_the_exact_one_takes_part() -> None:
+@pytest.mark.parametrize("files", [[], ["p/Café.mp3"]])
+def test_of_two_keys_that_are_the_same_name_the_exact_one_takes_part(files: list[str]) -> None:
     """Else it would be chance which of them the file here is."""
-    pairs, problems, _ = paired([], ["p/Cafe\u0301.mp3", "p/Café.mp3"])
+    pairs, problems, _ = paired(files, ["p/Cafe\u0301.mp3", "p/Café.mp3"])
 
     assert [pair.remote.key for pair in pairs if pair.remote] == ["p/Café.mp3"]
+    assert len(pairs) == 1
     assert [problem.path for problem in problems] == ["p/Cafe\u0301.mp3"]
     assert "the same name" in problems[0].reason
+
+
+def test_a_key_that_waits_comes_before_what_both_sides_have_behind_it() -> None:
+    """Pairs come in the order of their paths, also where both listings go on alike."""
+    both = ["p/x.mp3", "p/ü.mp3"]
+
+    pairs, _, _ = paired(both, ["p/e\u0301.mp3", *both])
+
+    assert [pair.path for pair in pairs] == ["p/x.mp3", "p/é.mp3", "p/ü.mp3"]
 
 
 def test_a_key_whose_place_has_passed_is_handed_out_late() -> None:

@@ -9,9 +9,9 @@ import pytest
 from daemons.ingester.archive.folders import Folder
 from daemons.ingester.syncing.compare import ConflictRule, State
 from daemons.ingester.syncing.gap import Part
+from daemons.ingester.syncing.one_way import SyncRules
 from daemons.ingester.syncing.place import LocalFilesMissing
 from daemons.ingester.syncing.report import SyncReport, SyncStatus
-from daemons.ingester.syncing.site import SyncRules
 from shared.s3.errors import AccessDenied, ObjectError, Unreachable
 from shared.s3.memory_buckets import Verb
 from shared.s3.uri import S3Uri

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.interval import REPEATED_FAILURES
+from daemons.ingester.runs.interval import REPEATED_FAILURES
 from shared.commands import CommandLimits, run_command
 
 log: FilteringBoundLogger = structlog.get_logger()

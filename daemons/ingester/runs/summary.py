@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from daemons.ingester.archive.episode import format_time
 from daemons.ingester.phases.outcome import Phase
-from daemons.ingester.results import RunResult, SiteResult
+from daemons.ingester.runs.results import RunResult, SiteResult
 from shared.redact import redact_text
 
 _SHOWN_MAX = 50

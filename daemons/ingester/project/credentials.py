@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemons.ingester.project_files import read_variables
+from daemons.ingester.project.files import read_variables
 from shared.errors import UsageError
 
 FILE_NAME = ".env.automation"

@@ -13,8 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemons.ingester.project_files import read_object, read_variables
-from daemons.ingester.site_config import PodcastConfig, SiteConfig, Status, parse_site_config
+from daemons.ingester.project.files import read_object, read_variables
+from daemons.ingester.project.site_config import (
+    PodcastConfig,
+    SiteConfig,
+    Status,
+    parse_site_config,
+)
 from shared.errors import UsageError
 
 CONFIG_NAME = "site.config.json"

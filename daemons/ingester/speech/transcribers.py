@@ -7,7 +7,7 @@ and a finished transcript needs only a new name.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from daemons.ingester.sites import Site, processing_variables
+from daemons.ingester.project.sites import Site, processing_variables
 from daemons.ingester.speech.providers import choose_recogniser
 from daemons.ingester.speech.recognition import SpeechLimits
 from daemons.ingester.speech.transcribe import Transcriber

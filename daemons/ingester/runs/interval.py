@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from daemons.ingester.results import RunResult
+from daemons.ingester.runs.results import RunResult
 from shared.files import write_durably
 
 INTERVAL_NAME = "interval.json"

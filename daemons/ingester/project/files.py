@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from daemons.ingester.dotenv import parse_dotenv
+from daemons.ingester.project.dotenv import parse_dotenv
 from shared.errors import UsageError
 
 _LARGEST_BYTES = 4 * 1024 * 1024

@@ -15,16 +15,16 @@ import anyio
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.credentials import FILE_NAME, AutomationKeys
-from daemons.ingester.functions import FUNCTION_SECONDS, Distributions, Functions
-from daemons.ingester.mappings import SiteMapping
-from daemons.ingester.roles import (
+from daemons.ingester.account.functions import FUNCTION_SECONDS, Distributions, Functions
+from daemons.ingester.account.roles import (
     GRANTED_FUNCTIONS,
     SiteScope,
     role_arn,
     session_name,
     session_policy,
 )
+from daemons.ingester.project.credentials import FILE_NAME, AutomationKeys
+from daemons.ingester.project.mappings import SiteMapping
 from daemons.ingester.syncing.transfer import SYNC_POLICY
 from shared.aws.clients import ClientPool, ClientSettings, open_clients
 from shared.aws.credentials import RENEW_SECONDS, FixedKeys, Keys

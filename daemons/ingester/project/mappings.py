@@ -14,8 +14,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
-from daemons.ingester.project_files import read_object
-from daemons.ingester.sites import SiteProblem
+from daemons.ingester.project.files import read_object
+from daemons.ingester.project.sites import SiteProblem
 from shared.errors import UsageError
 
 MAPPINGS_NAME = ".site-account-mappings.json"

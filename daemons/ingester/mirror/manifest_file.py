@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from daemons.ingester.archive.folders import MANIFEST_PATH
 from daemons.ingester.archive.manifest import MANIFEST_BYTES_MAX, Manifest, parse_manifest
-from daemons.ingester.site_files import read_site_file, write_site_file
+from daemons.ingester.mirror.files import read_site_file, write_site_file
 from daemons.ingester.syncing.manifests import ManifestUnreadable
 from daemons.ingester.syncing.place import SitePlace
 from daemons.ingester.syncing.transfer import no_step

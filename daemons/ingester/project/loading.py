@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemons.ingester.credentials import AutomationKeys, load_automation_keys
-from daemons.ingester.mappings import SiteMapping, find_data_folder, load_mappings
-from daemons.ingester.sites import Site, SiteProblem, choose_sites, load_sites
+from daemons.ingester.project.credentials import AutomationKeys, load_automation_keys
+from daemons.ingester.project.mappings import SiteMapping, find_data_folder, load_mappings
+from daemons.ingester.project.sites import Site, SiteProblem, choose_sites, load_sites
 from daemons.ingester.syncing.place import SitePlace, site_place
 
 

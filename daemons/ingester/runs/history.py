@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from daemons.ingester.results import RunResult
-from daemons.ingester.summary import history_entry
+from daemons.ingester.runs.results import RunResult
+from daemons.ingester.runs.summary import history_entry
 from shared.files import make_folders, write_durably
 from shared.redact import redact_text
 

@@ -11,7 +11,7 @@ from anyio import to_thread
 from daemons.ingester.archive.episode import Episode
 from daemons.ingester.archive.folders import MANIFEST_PATH, Folder
 from daemons.ingester.archive.holdings import Holdings, Identity, by_identity, older_versions
-from daemons.ingester.consistency import (
+from daemons.ingester.mirror.consistency import (
     ConsistencyReport,
     Ids,
     Kind,
@@ -20,10 +20,10 @@ from daemons.ingester.consistency import (
     read_ids,
     unpunctuated_message,
 )
-from daemons.ingester.episode_entries import expected_entries
-from daemons.ingester.inventory import read_holdings
-from daemons.ingester.manifest_file import load_manifest
-from daemons.ingester.sites import Site
+from daemons.ingester.mirror.episode_entries import expected_entries
+from daemons.ingester.mirror.inventory import read_holdings
+from daemons.ingester.mirror.manifest_file import load_manifest
+from daemons.ingester.project.sites import Site
 from daemons.ingester.speech.judge import unpunctuated_ms
 from daemons.ingester.speech.srt import decode_srt, parse_srt
 from daemons.ingester.syncing.manifests import ManifestUnreadable

@@ -1,0 +1,1 @@
+"""Acting in the accounts of sites: roles, sessions, functions, distributions."""

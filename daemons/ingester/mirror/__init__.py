@@ -1,0 +1,1 @@
+"""A site's files on the local disk, and whether they belong together."""

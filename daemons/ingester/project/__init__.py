@@ -1,0 +1,1 @@
+"""The project as its operator keeps it: sites, accounts, keys, small files."""
