@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Make what the benchmark needs under bench/.work (the peers' own virtual environment, the S3 stub),
-# then run it: `bench/run.sh [uploader|handover] OPTIONS`, those of `python -m bench.uploader`, which
-# is the default, or of `python -m bench.handover`.
+# then run it: `bench/run.sh [uploader|handover|ingest_sync] OPTIONS`, those of
+# `python -m bench.uploader`, which is the default, of `bench.handover` or of `bench.ingest_sync`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 which=uploader
-case ${1:-} in uploader | handover) which=$1 && shift ;; esac
+case ${1:-} in uploader | handover | ingest_sync) which=$1 && shift ;; esac
 
 work=bench/.work
 python=${PYTHON:-.venv/bin/python}
@@ -17,7 +17,7 @@ exec 9>"$work/lock"
 flock --nonblock 9 || { echo "another benchmark is running in $work" >&2; exit 5; }
 rm -rf "$work"/run-*  # what a killed benchmark left
 
-if [[ $which == uploader ]] && ! cmp --silent requirements/bench.txt "$work/venv/requirements.txt"; then
+if [[ $which != handover ]] && ! cmp --silent requirements/bench.txt "$work/venv/requirements.txt"; then
     echo "installing the peers into $work/venv" >&2
     rm -rf "$work/venv"
     "$python" -m venv "$work/venv"

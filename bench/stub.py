@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from itertools import islice
 from pathlib import Path
 
 _START_SECONDS = 10
 _REQUEST_SECONDS = 30
+_SEED_SECONDS = 900
+_SEEDED_TOGETHER = 1000
 _OK = 200
 
 
@@ -61,6 +64,15 @@ class Stub:
         """Reset, and put the remembered objects back."""
         return self._control("restore")
 
+    def forget(self) -> StubStats:
+        """Let the counts begin anew; the objects stay."""
+        return self._control("forget")
+
+    def seed(self, bucket: str, lines: Iterator[str]) -> StubStats:
+        """Let the bucket list objects that have no bytes, as the stub's `seed` has their lines."""
+        pieces = iter(lambda: "".join(islice(lines, _SEEDED_TOGETHER)).encode(), b"")
+        return self._control(f"seed={bucket}", pieces)
+
     def put_folder(self, bucket: str, folder: Path) -> None:
         """Put every file below `folder` under its relative path."""
         connection = HTTPConnection(self.host, self.port, timeout=_REQUEST_SECONDS)
@@ -75,17 +87,18 @@ class Stub:
         finally:
             connection.close()
 
-    def _control(self, verb: str) -> StubStats:
-        connection = HTTPConnection(self.host, self.port, timeout=_REQUEST_SECONDS)
+    def _control(self, verb: str, body: Iterator[bytes] | None = None) -> StubStats:
+        seconds = _REQUEST_SECONDS if body is None else _SEED_SECONDS
+        connection = HTTPConnection(self.host, self.port, timeout=seconds)
         try:
-            connection.request("POST", f"/?{verb}")
+            connection.request("POST", f"/?{verb}", body=body, encode_chunked=body is not None)
             answer = connection.getresponse()
-            body = answer.read()
+            text = answer.read()
         finally:
             connection.close()
         if answer.status != _OK:
-            raise StubError(f"/?{verb} answered {answer.status}: {body[:200]!r}")
-        stats = json.loads(body)
+            raise StubError(f"/?{verb} answered {answer.status}: {text[:200]!r}")
+        stats = json.loads(text)
         return StubStats(
             requests=sum(stats["requests"].values()),
             callers=stats["callers"],

@@ -1,11 +1,13 @@
 """The clients that are compared: how each is started, and with which settings.
 
+One kind moves a tree into the bucket, the other only says how a tree and the bucket differ.
 Every client gets the same fake keys, an empty home and no instance metadata. The peers run as their
 users are told to run them for many files; what differs from their defaults is named here.
 """
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,21 @@ from pathlib import Path
 from bench.trees import BUCKET
 
 _PROBE_SECONDS = 60
+_RCLONE = {
+    "RCLONE_CONFIG_BENCH_TYPE": "s3",
+    "RCLONE_CONFIG_BENCH_PROVIDER": "Other",
+    "RCLONE_CONFIG_BENCH_ENV_AUTH": "true",
+    "RCLONE_CONFIG_BENCH_REGION": "eu-west-1",
+    "RCLONE_CONFIG_BENCH_LIST_VERSION": "2",
+    "RCLONE_CONFIG_BENCH_NO_CHECK_BUCKET": "true",
+    # The stub makes up the ETag of large bodies.
+    "RCLONE_CONFIG_BENCH_USE_MULTIPART_ETAG": "false",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One client: `argv(root, endpoint)` moves everything below root/BUCKET into BUCKET."""
+    """One client: `argv(root, endpoint)` is about everything below root/BUCKET, and BUCKET."""
 
     name: str
     argv: Callable[[Path, str], list[str]]
@@ -82,22 +94,12 @@ def s5cmd(program: Path) -> Tool:
 
 def rclone(program: Path) -> Tool:
     """Rclone, told to compare checksums and to use 64 transfers: its default of 4 is for disks."""
-    settings = {
-        "RCLONE_CONFIG_BENCH_TYPE": "s3",
-        "RCLONE_CONFIG_BENCH_PROVIDER": "Other",
-        "RCLONE_CONFIG_BENCH_ENV_AUTH": "true",
-        "RCLONE_CONFIG_BENCH_REGION": "eu-west-1",
-        "RCLONE_CONFIG_BENCH_LIST_VERSION": "2",
-        "RCLONE_CONFIG_BENCH_NO_CHECK_BUCKET": "true",
-        # The stub makes up the ETag of large bodies.
-        "RCLONE_CONFIG_BENCH_USE_MULTIPART_ETAG": "false",
-    }
     options = ["--quiet", "--checksum", "--fast-list", "--transfers", "64", "--checkers", "64"]
 
     def argv(root: Path, endpoint: str) -> list[str]:  # noqa: ARG001 - it is in the environment
         return [str(program), "move", *options, str(root / BUCKET), f"bench:{BUCKET}"]
 
-    return Tool("rclone", argv, (str(program), "version"), settings)
+    return Tool("rclone", argv, (str(program), "version"), _RCLONE)
 
 
 def aws(program: Path) -> Tool:
@@ -116,6 +118,52 @@ def aws(program: Path) -> Tool:
         ]
 
     return Tool("aws", argv, (str(program), "--version"), {})
+
+
+def towpath_sync(task: str) -> Tool:
+    """Our sync: `look` or `night` of `bench.ingest_client`, as the ingester opens it."""
+
+    def argv(root: Path, endpoint: str) -> list[str]:
+        return [*client, task, str(root), "--endpoint", endpoint]
+
+    client = [sys.executable, "-m", "bench.ingest_client"]
+    here = {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    return Tool("towpath", argv, (sys.executable, "--version"), here)
+
+
+def aws_sync(program: Path, *, down: bool) -> Tool:
+    """`aws s3 sync --dryrun` with its defaults: a line for every difference, and none here."""
+
+    def argv(root: Path, endpoint: str) -> list[str]:
+        command = [str(program), "s3", "sync", "--dryrun", "--no-progress"]
+        return [*command, "--endpoint-url", endpoint, *_way(root, f"s3://{BUCKET}", down=down)]
+
+    return Tool("aws", argv, (str(program), "--version"), {})
+
+
+def rclone_check(program: Path) -> Tool:
+    """`rclone check`: it reads every local file for its MD5."""
+
+    def argv(root: Path, endpoint: str) -> list[str]:  # noqa: ARG001 - it is in the environment
+        options = ["--fast-list", "--checkers", "64"]
+        return [str(program), "check", *options, *_way(root, f"bench:{BUCKET}", down=False)]
+
+    return Tool("rclone", argv, (str(program), "version"), _RCLONE)
+
+
+def rclone_copy(program: Path, *, down: bool) -> Tool:
+    """`rclone copy --dry-run` by size and S3's own times: else it would be a HEAD for each file."""
+
+    def argv(root: Path, endpoint: str) -> list[str]:  # noqa: ARG001 - it is in the environment
+        options = ["--dry-run", "--fast-list", "--checkers", "64", "--use-server-modtime"]
+        return [str(program), "copy", *options, *_way(root, f"bench:{BUCKET}", down=down)]
+
+    return Tool("rclone", argv, (str(program), "version"), _RCLONE)
+
+
+def _way(root: Path, remote: str, *, down: bool) -> list[str]:
+    ends = [str(root / BUCKET), remote]
+    return ends[::-1] if down else ends
 
 
 def all_tools(programs: Path, peers: Path) -> list[Tool]:

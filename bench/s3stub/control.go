@@ -27,6 +27,8 @@ type statistics struct {
 //	/?reset    empty the buckets and the counts
 //	/?save     remember the objects of now
 //	/?restore  reset, and put the remembered objects back
+//	/?forget   the counts alone begin anew
+//	/?seed=B   put the objects that the body names into the bucket B, see seed
 func (s *server) serveControl(w http.ResponseWriter, r *http.Request, query url.Values) bool {
 	switch {
 	case query.Has("stats"):
@@ -34,17 +36,28 @@ func (s *server) serveControl(w http.ResponseWriter, r *http.Request, query url.
 		s.store.save()
 	case query.Has("reset"), query.Has("restore"):
 		s.store.replace(query.Has("restore"))
-		for k := range s.counts {
-			s.counts[k].Store(0)
+		s.forget()
+	case query.Has("forget"):
+		s.forget()
+	case query.Has("seed"):
+		if err := s.store.seed(query.Get("seed"), r.Body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return true
 		}
-		s.callers.reset()
-		s.received.Store(0)
 	default:
 		return false
 	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(s.statistics())
 	return true
+}
+
+func (s *server) forget() {
+	for k := range s.counts {
+		s.counts[k].Store(0)
+	}
+	s.callers.reset()
+	s.received.Store(0)
 }
 
 func (s *server) statistics() statistics {

@@ -151,3 +151,44 @@ func TestKeysStayInOrderWhileTheyComeAndGo(t *testing.T) {
 		t.Errorf("keys %v, want %v", got, want)
 	}
 }
+
+func TestSeededObjectsAreListedAsTheyWereNamed(t *testing.T) {
+	s := newServer(serverConfig{keep: 1 << 20})
+	s.store.createBucket("b")
+	lines := "7 abc 1767225600 audio/p/a b&c.mp3\n0 def 1767225601 audio/p/a.mp3\n1 def 1767225602 rss/p.xml\n"
+	call(t, s, "POST", "/?seed=b", lines)
+	w := call(t, s, "GET", "/b?list-type=2&prefix=audio/&max-keys=1", "")
+	want := "<Key>audio/p/a b&amp;c.mp3</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>" +
+		"<ETag>&quot;abc&quot;</ETag><Size>7</Size>"
+	if !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Body.String(), "<IsTruncated>true") {
+		t.Errorf("page %s", w.Body)
+	}
+	if got := w.Header().Get("Content-Length"); got != fmt.Sprint(w.Body.Len()) {
+		t.Errorf("%s bytes announced, %d sent", got, w.Body.Len())
+	}
+	w = call(t, s, "GET", "/b?list-type=2&encoding-type=url&start-after=audio/p/a", "")
+	if !strings.Contains(w.Body.String(), "<Key>audio/p/a%20b%26c.mp3</Key>") || strings.Count(w.Body.String(), "<Key>") != 3 {
+		t.Errorf("page %s", w.Body)
+	}
+	w = call(t, s, "GET", "/b?list-type=2&delimiter=/", "")
+	if !strings.Contains(w.Body.String(), "<Prefix>audio/</Prefix></CommonPrefixes><CommonPrefixes><Prefix>rss/") {
+		t.Errorf("page %s", w.Body)
+	}
+	if got := s.statistics(); got.Objects != 3 || got.ObjectBytes != 8 || got.Requests["list"] != 3 {
+		t.Errorf("statistics %+v", got)
+	}
+	call(t, s, "POST", "/?forget", "")
+	if got := s.statistics(); got.Objects != 3 || got.Requests["list"] != 0 {
+		t.Errorf("after forgetting %+v", got)
+	}
+}
+
+func TestSeedThatIsNotAsExpectedPutsNothing(t *testing.T) {
+	s := newServer(serverConfig{keep: 1 << 20})
+	s.store.createBucket("b")
+	for _, line := range []string{"1 abc audio/a.mp3", "x abc 0 audio/a.mp3", "1 abc then audio/a.mp3", "1 abc 0 "} {
+		if w := call(t, s, "POST", "/?seed=b", "1 abc 0 first\n"+line); w.Code != 400 || s.statistics().Objects != 0 {
+			t.Errorf("%q gave %d, %d objects", line, w.Code, s.statistics().Objects)
+		}
+	}
+}
