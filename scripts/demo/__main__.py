@@ -23,6 +23,7 @@ from shared.errors import ExitStatus, SuiteError
 CHAPTERS: Mapping[str, str] = {
     "uploader": "scripts.demo.uploader",
     "handshake": "scripts.demo.handshake",
+    "ingester": "scripts.demo.ingester",
 }
 """Part to module; a module is imported when its part is played."""
 USUAL = ("uploader", "handshake")

@@ -5,6 +5,7 @@ import pytest
 
 from tests.acceptance.ground import BUCKET, OTHER, Ground
 from tests.support.daemon import Nursery, open_nursery
+from tests.support.ingest_world import IngestWorld, open_world
 from tests.support.machine import require_machine
 from tests.support.machine_program import installed_program
 from tests.support.strict_s3.server import StrictS3
@@ -34,3 +35,10 @@ def ground(tmp_path: Path, nursery: Nursery) -> Iterator[Ground]:
             yield made
         finally:
             made.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, nursery: Nursery) -> Iterator[IngestWorld]:
+    """Podcasts, AWS and a project without sites, for the ingester."""
+    with open_world(tmp_path / "world", nursery.start) as opened:
+        yield opened

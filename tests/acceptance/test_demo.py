@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.speaking import NEEDS_FFMPEG
+
 _PROJECT = Path(__file__).resolve().parents[2]
 _LIMIT_SECONDS = 280.0
 
@@ -77,6 +79,29 @@ def test_the_hand_shake_brings_the_known_truth_back(tmp_path: Path) -> None:
     assert "FAILED" not in done.stdout
     assert "Every result is the known truth, each computed once." in done.stdout
     assert (work / "handshake" / "sky.png").read_bytes().startswith(b"\x89PNG")
+    assert _processes_of(work) == []
+
+
+@NEEDS_FFMPEG
+def test_three_sites_come_into_step_and_stay_so(tmp_path: Path) -> None:
+    """From feeds to the index in two accounts, one run killed; the last one has nothing to do."""
+    work = tmp_path / "work"
+
+    done = subprocess.run(
+        _command(work, "ingester"),
+        cwd=_PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_SECONDS,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "SIGKILL: the run dies while it listens" in done.stdout
+    assert "nothing to do: hardfork, listenfairplay, naddpod" in done.stdout
+    assert "FAILED" not in done.stdout
+    assert "Everything is in step, and nothing was done twice." in done.stdout
+    assert (work / "ingester" / "state" / "runs.md").is_file()
     assert _processes_of(work) == []
 
 

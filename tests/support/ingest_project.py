@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemons.ingester.credentials import FILE_NAME
-from daemons.ingester.mappings import DEFAULT_DATA_FOLDER, MAPPINGS_NAME
-from daemons.ingester.sites import CONFIG_NAME, CORRECTIONS_NAME
+from daemons.ingester.project.credentials import FILE_NAME
+from daemons.ingester.project.mappings import DEFAULT_DATA_FOLDER, MAPPINGS_NAME
+from daemons.ingester.project.sites import CONFIG_NAME, CORRECTIONS_NAME
 from tests.support.aws_control import AWS_REGION, CENTRAL_KEY, CENTRAL_SECRET
 
 ACCOUNT_A, ACCOUNT_B = "111111111111", "222222222222"
