@@ -86,20 +86,23 @@ class Candidates:
         self._all.pop(cid, None)
 
     def note_result(self, result: Result) -> None:
-        """Take note of a result: the CID may have been done, by us or by the scripts."""
+        """Take note of a result: the CID may have been done, by us or by the scripts.
+
+        One without a table is no result yet: it was begun, by somebody who may be dead.
+        """
         one = self._all.get(result.runout.cid)
         if one is None or one.standing not in {Standing.NEW, Standing.SCRIPTS}:
             return
-        name = str(result.runout)
+        name, table = str(result.runout), closest_name(one.cid)
+        if result.manifest is None and table not in result.files:
+            return
         known = one.results.get(name)
         news = known is None or (known.manifest is None and result.manifest is not None)
         if news and len(one.results) >= _RESULTS_NOTED:
             return
         one.results[name] = result
-        if news and result.manifest is not None:
-            one.standing = Standing.UNREAD
-        elif news and closest_name(one.cid) in result.files:
-            one.standing = Standing.SCRIPTS
+        if news:
+            one.standing = Standing.SCRIPTS if result.manifest is None else Standing.UNREAD
 
     def note_reports(self, reports: Mapping[str, str], *, full: bool) -> None:
         """Take note of the failure reports, CID to ETag; what changed tells of a lease's change."""

@@ -69,6 +69,8 @@ class ScriptResults:
         | yes                              |        | OURS                                         |
         | no                               | yes    | WHOLE when it says how many rows there are   |
         | no                               | no     | WHOLE when unchanged for `QUIET_SECONDS`     |
+
+        What is not there any more since it was listed is BROKEN: nobody may wait for it.
         """
         cid = result.runout.cid
         try:
@@ -79,9 +81,9 @@ class ScriptResults:
                 return self._wait_for_quiet(str(result.runout), table.etag)
             self._quiet.pop(str(result.runout), None)
             return await self._compare(result)
-        except (NotFound, ChecksumMismatch):
+        except ChecksumMismatch:
             return Verdict.WAIT
-        except TooLarge:
+        except (NotFound, TooLarge):
             return Verdict.BROKEN
 
     def _wait_for_quiet(self, runout: str, etag: str) -> Verdict:

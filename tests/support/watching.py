@@ -245,6 +245,17 @@ class Ec2:
             self.buckets.put(LAYOUT.manifest(runout), manifest.to_bytes(), options=options)
 
 
+class Clock:
+    """A clock that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
 def manifest_of(cid: str, files: Mapping[str, bytes], *, day: str = DAY) -> Manifest:
     """The manifest that a former owner would have written for these files."""
     listed = tuple(

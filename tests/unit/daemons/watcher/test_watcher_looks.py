@@ -1,45 +1,19 @@
-from pathlib import Path
-
 import anyio
 import pytest
 
 from daemons.watcher.halts import WatcherHalted
 from shared.errors import ExitStatus, TransientError
 from shared.handshake.claims import probe_conditional_writes
-from shared.handshake.layout import JobFolder, Runout, closest_name, quality_name
+from shared.handshake.layout import JobFolder
 from shared.handshake.lease import LeaseState
 from shared.s3.errors import ObjectError, Unreachable
 from shared.s3.memory import MemoryStore
 from shared.s3.memory_buckets import MemoryBuckets, Preconditions, Verb
 from shared.s3.uri import S3Uri
-from tests.support.watching import BUCKET, DAY, LAYOUT, STAMP, Ec2, result, went_wrong
+from tests.support.watching import BUCKET, DAY, LAYOUT, Clock, Ec2, went_wrong
 
 pytestmark = pytest.mark.asyncio
 CID = "00042"
-BASH = Runout("2026-03-01-0900", CID)
-
-
-class Clock:
-    """A clock that a test moves on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock that stands."""
-    return Clock()
-
-
-@pytest.fixture
-def ec2(tmp_path: Path, clock: Clock) -> Ec2:
-    """A machine and an empty bucket."""
-    return Ec2(tmp_path, clock=clock, lease_seconds=100.0)
 
 
 async def test_nothing_to_do_is_said_and_costs_one_request(ec2: Ec2) -> None:
@@ -157,66 +131,6 @@ async def test_a_former_life_in_the_same_folder_is_not_waited_for(ec2: Ec2) -> N
 
     assert counts.processed == 1
     assert ec2.left() == []
-
-
-async def test_a_whole_result_of_the_scripts_is_only_recorded(ec2: Ec2) -> None:
-    """During a migration nothing is computed twice."""
-    ec2.send(CID)
-    ec2.lay_result(BASH, result(CID))
-
-    counts = await ec2.one_pass()
-
-    assert (counts.recorded, counts.processed) == (1, 0)
-    assert ec2.recorded() == [CID]
-    assert ec2.lease(CID) is None
-    assert ec2.left() == []
-
-
-async def test_a_broken_result_of_the_scripts_is_computed_anew(ec2: Ec2) -> None:
-    """They pushed what a failing step left; such a CID was never computed."""
-    ec2.send(CID)
-    ec2.lay_result(BASH, {**result(CID), quality_name(CID): b"rows=7\n"})
-
-    assert (await ec2.one_pass()).processed == 1
-
-
-async def test_an_empty_runout_of_the_scripts_is_no_result(ec2: Ec2) -> None:
-    """The costliest of them had no table at all."""
-    ec2.send(CID)
-    ec2.lay_result(BASH, {"other.txt": b"x"})
-
-    assert (await ec2.one_pass()).processed == 1
-
-
-async def test_a_table_of_the_scripts_alone_must_not_change_for_a_minute(
-    ec2: Ec2, clock: Clock
-) -> None:
-    """Its qc.txt may still be on its way."""
-    ec2.send(CID)
-    ec2.lay_result(BASH, {closest_name(CID): result(CID)[closest_name(CID)]})
-    watcher = ec2.watcher()
-
-    first = await ec2.one_pass(watcher)
-    clock.now += 59.0
-    second = await ec2.one_pass(watcher)
-    clock.now += 2.0
-    third = await ec2.one_pass(watcher)
-
-    assert [one.recorded for one in (first, second, third)] == [0, 0, 1]
-    assert ec2.steps.ran == []
-
-
-async def test_our_own_result_without_manifest_is_not_taken_for_the_scripts(ec2: Ec2) -> None:
-    """A crash between table and manifest leaves exactly what the scripts leave."""
-    ec2.send(CID)
-    ec2.lay_result(Runout(STAMP, CID), result(CID), ours=True)
-
-    counts = await ec2.one_pass()
-
-    assert counts.processed == 1
-    lease = ec2.lease(CID)
-    assert lease is not None
-    assert lease.runout == Runout("2026-03-01-1208", CID)
 
 
 async def test_a_parked_cid_is_tried_again_when_it_is_put_back(ec2: Ec2) -> None:
