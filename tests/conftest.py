@@ -1,11 +1,13 @@
 """What every test gets: uvloop, a clean environment, no network, and the fakes as fixtures."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.support import environment, guard, soak
 from tests.support.imds import Imds
@@ -50,6 +52,18 @@ def isolation(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> Iterato
     guard.attempts.clear()
     yield
     assert guard.attempts == [], "this test wanted to leave the machine"
+
+
+@pytest.fixture(autouse=True)
+def log_put_back() -> Iterator[None]:
+    """Undo what a command does to the log of its process: others count on what is logged."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if structlog.is_configured():
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
 
 
 @pytest.fixture

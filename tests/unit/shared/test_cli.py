@@ -10,8 +10,6 @@ from shared.errors import AlreadyRunning, ExitStatus, SuiteError, UsageError
 from shared.s3.errors import CredentialsExpired, Unreachable
 from shared.s3.uri import S3Uri
 
-pytestmark = pytest.mark.usefixtures("log_put_back")
-
 Raiser = Callable[[Sequence[str]], int]
 
 

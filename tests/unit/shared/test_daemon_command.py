@@ -13,8 +13,6 @@ from shared.errors import ExitStatus, UsageError
 from shared.status import StatusFile
 from tests.support.daemon_carrier import Carrier, Settings, command
 
-pytestmark = pytest.mark.usefixtures("log_put_back")
-
 
 def call(carrier: Carrier, folder: Path, *argv: str) -> int:
     """Run the command."""

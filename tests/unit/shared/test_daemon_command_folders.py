@@ -10,8 +10,6 @@ from shared.errors import ExitStatus, UsageError
 from shared.status import StatusFile, default_state_folder
 from tests.support.daemon_carrier import Carrier, Settings, command
 
-pytestmark = pytest.mark.usefixtures("log_put_back")
-
 
 def test_each_guarded_path_has_a_state_folder_of_its_own(tmp_path: Path) -> None:
     """Two daemons on two paths of the same name must not mix their notes."""

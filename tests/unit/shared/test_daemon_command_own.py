@@ -1,12 +1,11 @@
 import argparse
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-import structlog
 from pydantic import Field
 
 from shared import daemon_command
@@ -70,13 +69,6 @@ class Carrier:
         """Look without touching."""
         self.seen.append(f"look {settings.log_level}")
         return ExitStatus.CREDENTIALS
-
-
-@pytest.fixture(autouse=True)
-def _logging_put_back() -> Iterator[None]:
-    """Undo what a command does to the log of its process."""
-    yield
-    structlog.reset_defaults()
 
 
 def command(carrier: Carrier, folder: Path, **own: Any) -> DaemonCommand[Settings]:

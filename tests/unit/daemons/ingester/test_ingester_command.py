@@ -1,14 +1,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import structlog
 
 from daemons.ingester import cli
 from daemons.ingester.runs.interval import Interval, save_interval
@@ -19,13 +18,6 @@ from shared.errors import AlreadyRunning, ExitStatus
 from shared.settings import Loaded, load_settings
 
 HEAVY = {"aiobotocore", "aiohttp", "anyio", "structlog", "uvloop"}
-
-
-@pytest.fixture(autouse=True)
-def _logging_put_back() -> Iterator[None]:
-    """Undo what a command does to the log of its process."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
-import structlog
 
 from daemons.ingester import cli
 from daemons.ingester.opening import local_zone, open_daemon
@@ -24,13 +22,6 @@ from tests.support.quiet_project import quiet_project, written_files
 
 NOTE = "import sys; from pathlib import Path; Path(sys.argv[1]).write_text(' '.join(sys.argv[2:]))"
 LONG_AGO = datetime.now(UTC) - timedelta(days=3)
-
-
-@pytest.fixture(autouse=True)
-def _logging_put_back() -> Iterator[None]:
-    """Undo what a command does to the log of its process."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

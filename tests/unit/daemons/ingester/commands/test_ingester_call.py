@@ -1,22 +1,13 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import structlog
 
 from daemons.ingester.commands.call import Verb, read_call
 from shared.status import StatusFile
 
 VERB = Verb("look", "Look.")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def _log_put_back() -> Iterator[None]:
-    """Undo what a command does to the log of its process."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
