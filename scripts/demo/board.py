@@ -150,8 +150,15 @@ class Board:
 
 
 def _wrapped(text: str, room: int) -> Sequence[str]:
-    """Break a text into lines, but no word: paths are there to be copied."""
-    return wrap(text, max(_NARROWEST, room), break_long_words=False, break_on_hyphens=False) or [""]
+    """Break a text into lines as far in as it is, but no word: paths are there to be copied."""
+    margin = text[: len(text) - len(text.lstrip())]
+    return wrap(
+        text,
+        max(_NARROWEST, room),
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
 
 
 def _console() -> Console:

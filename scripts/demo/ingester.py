@@ -5,33 +5,37 @@ process a run. One run is killed while it listens; the next one finishes; the on
 nothing to do.
 """
 
-import os
-import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from anyio import to_thread
 
+from daemons.ingester.archive.keys import cut_slug
 from scripts.demo.board import Row
 from scripts.demo.children import open_children
 from scripts.demo.ingester_board import Tail, standing
+from scripts.demo.ingester_facts import Ending, find
+from scripts.demo.ingester_model import Listener, find_listener
 from scripts.demo.ingester_runs import Ended, Runs
 from scripts.demo.ingester_shows import (
     FAIRPLAY,
     FORK,
+    LABELLED,
+    LONG,
     NADD,
     NEW,
     OLD,
     SITES,
+    Show,
     republished,
     shows_of,
     speak_all,
 )
 from scripts.demo.ingester_speech import require_tools
-from scripts.demo.ingester_verdict import Check, Ending, archive_sizes, judge
-from scripts.demo.stage import PROJECT, DemoFailed, Stage
+from scripts.demo.ingester_verdict import Check, judge
+from scripts.demo.stage import Stage
 from tests.support.daemon import start_fresh
 from tests.support.ingest_archive import EARLIER, archive, lay_here, lay_there
 from tests.support.ingest_project import SiteSetup
@@ -42,25 +46,23 @@ MEANING = (
     "three podcast sites in two AWS accounts: S3 -> here, feeds -> audio -> transcripts -> search "
     "entries -> S3 -> index, and nothing twice"
 )
-_LIBRARY = "import importlib.util as u, sys; sys.exit(u.find_spec('faster_whisper') is None)"
-_MODEL_SECONDS = 100
-_HEARD_BEFORE_KILL = 1
 
 
 async def run_chapter(stage: Stage) -> bool:
     """Play the chapter; returns whether every promise was kept.
 
     Raises:
+        NotPlayed: what it needs is not installed.
         DemoFailed: it could not be played to its end.
     """
+    stage.board.chapter(TITLE, MEANING)
     how = require_tools()
     with open_world(stage.folder, start_fresh) as world:
         async with open_children() as children:
             story = _Story(stage, world, Runs(stage.folder, world, children))
-            stage.board.chapter(TITLE, MEANING)
             with stage.board.live():
                 ending = await story.play(how)
-            checks = await to_thread.run_sync(judge, world, ending)
+            checks = judge(ending, await to_thread.run_sync(find, world, ending.listener))
             story.show(ending, checks)
             if stage.keep:
                 await story.linger()
@@ -75,20 +77,20 @@ class _Story:
         self._world = world
         self._runs = runs
         self._told = 0
-        self._model = ""
 
     async def play(self, how: str) -> Ending:
         """Play it from the making of the audio to the run that has nothing to do."""
         say, world = self._stage.board.say, self._world
         episodes, seconds = await to_thread.run_sync(speak_all)
         say(f"{episodes} episodes, {seconds / 60:.0f} minutes, {how}; feeds at {world.web.url('')}")
-        await to_thread.run_sync(self._lay_out)
-        old, new = archive_sizes()
+        listener = await to_thread.run_sync(find_listener, self._stage.folder / "tiny-model")
+        await to_thread.run_sync(self._lay_out, listener)
         say(f"S3 at {world.s3.url}; STS, Lambda and CloudFront at {world.aws.url}")
         say(
-            f"{old} episodes of earlier days: those of {NADD.id} only in S3, those of "
-            f"{FAIRPLAY.id} only here; {new} new ones in the feeds"
+            f"{_count(OLD)} episodes of earlier days: those of {NADD.id} only in S3, those of "
+            f"{FAIRPLAY.id} only here; {_count(NEW)} new ones in the feeds"
         )
+        say(f"{LABELLED!r} is {listener.words}")
         before = self._all_there_is()
         planned = await self._runs.run("plan", "--dry-run")
         plan_changed = before != self._all_there_is()
@@ -96,12 +98,12 @@ class _Story:
         killed = await self._strike()
         finished = await self._runs.run("night", show=self._show)
         say(f"that run has ended, exit status {finished.status}; and again:")
-        assumed, invoked = list(world.aws.assumed), list(world.aws.invoked)
-        invalidated = list(world.aws.invalidated)
+        written, fetched, aws = world.writes(), [each.path for each in world.web.seen], world.aws
+        assumed, invoked, invalidated = list(aws.assumed), list(aws.invoked), list(aws.invalidated)
         before = self._all_there_is()
         world.forget()
         idle = await self._runs.run("second", show=self._show_table)
-        say(f"{idle.tail.said[0]}; nothing to do: {', '.join(_idle_sites(idle))}", "green")
+        say(f"{idle.tail.said[0]}; nothing to do: {', '.join(_idle_sites(idle)) or 'none'}")
         return Ending(
             planned=planned,
             plan_changed=plan_changed,
@@ -109,10 +111,12 @@ class _Story:
             finished=finished,
             idle=idle,
             idle_wrote=[*self._calls(), *(["a file"] if before != self._all_there_is() else [])],
+            written=written,
+            fetched=fetched,
             assumed=assumed,
             invoked=invoked,
             invalidated=invalidated,
-            model=self._model,
+            listener=listener,
         )
 
     def show(self, ending: Ending, checks: Sequence[Check]) -> None:
@@ -149,26 +153,22 @@ class _Story:
             await self._stage.linger.wait()
 
     async def _strike(self) -> Ended:
-        """Kill the first run while it listens."""
-
-        def is_listening(tail: Tail) -> bool:
-            heard = len(tail.of("transcription_finished"))
-            return _HEARD_BEFORE_KILL <= heard < len(tail.of("transcription_started"))
-
+        """Kill the first run while it listens to the long episode."""
         self._stage.board.say("the first run begins")
-        killed = await self._runs.run("killed", show=self._show, strike_at=is_listening)
+        killed = await self._runs.run("killed", show=self._show, strike_at=_hears_the_long_one)
         heard = len(killed.tail.of("transcription_finished"))
         made = "1 transcript" if heard == 1 else f"{heard} transcripts"
         self._stage.board.say(
-            f"SIGKILL: the run dies while it listens, {made} made; another begins", "bold red"
+            f"SIGKILL: the run dies while it listens to {LONG!r}, {made} made; another begins",
+            "bold red",
         )
         self._told = 0
         return killed
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, listener: Listener) -> None:
         """Set up the project, what earlier days have left, and what the double knows."""
-        world, variables = self._world, self._tiny_model()
-        for site in (FORK, replace(FAIRPLAY, variables=variables), NADD):
+        world = self._world
+        for site in (FORK, replace(FAIRPLAY, variables=listener.variables), NADD):
             self._set_up(site)
         lay_here(world, FAIRPLAY.id, archive(world, FAIRPLAY.id, OLD[FAIRPLAY.id]), EARLIER)
         lay_there(world, NADD.id, archive(world, NADD.id, OLD[NADD.id]))
@@ -181,30 +181,6 @@ class _Story:
             world.repeat(site.id, *republished())
         for show in shows_of(site.id):
             (world.known / f"{show.stem}.srt").write_bytes(show.transcript)
-
-    def _tiny_model(self) -> dict[str, str]:
-        """Make a tiny model for the labelled episode, where there is a library that can use it."""
-        python = os.environ.get("FASTER_WHISPER_PYTHON", sys.executable)
-        try:
-            subprocess.run([python, "-I", "-c", _LIBRARY], check=True, timeout=_MODEL_SECONDS)
-        except (OSError, subprocess.SubprocessError):
-            self._model = "heard by the double, since faster-whisper is not installed"
-            return {}
-        folder = self._stage.folder / "tiny-model"
-        maker = PROJECT / "tests" / "support" / "tiny_whisper.py"
-        try:
-            argv = [python, "-I", str(maker), str(folder)]
-            subprocess.run(argv, check=True, timeout=_MODEL_SECONDS, capture_output=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise DemoFailed(f"the tiny model could not be made: {error}") from error
-        self._model = "heard by faster-whisper with a tiny model of random weights: nonsense"
-        return {
-            "WHISPER_API_PROVIDER": "faster-whisper",
-            "FASTER_WHISPER_MODEL": str(folder),
-            "FASTER_WHISPER_LANGUAGE": "en",
-            "FASTER_WHISPER_THREADS": "1",
-            "FASTER_WHISPER_PYTHON": python,
-        }
 
     def _show(self, tail: Tail) -> None:
         """Tell the phases that have ended, and show the table."""
@@ -238,6 +214,18 @@ class _Story:
             *(f"invoked {each.function}" for each in aws.invoked),
             *(f"invalidated {each.distribution}" for each in aws.invalidated),
         ]
+
+
+def _hears_the_long_one(tail: Tail) -> bool:
+    begun, over = (
+        {entry["key"] for entry in tail.of(f"transcription_{name}")}
+        for name in ("started", "finished")
+    )
+    return any(cut_slug(LONG) in key for key in begun - over)
+
+
+def _count(episodes: Mapping[str, Sequence[Show]]) -> int:
+    return sum(map(len, episodes.values()))
 
 
 def _idle_sites(run: Ended) -> Sequence[str]:

@@ -64,15 +64,17 @@ class Standing:
     sites: tuple[str, ...]
     marks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """Site and phase to how it ended, or that it goes on."""
+    hearing: str = ""
+    """The episode that is being transcribed."""
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def line(self) -> str:
         """Return all of it in a line."""
         under_way = [
-            f"{site} {phase}" for (site, phase), mark in self.marks.items() if mark == "..."
+            f"{site} {phase}" for (site, phase), mark in self.marks.items() if mark == _UNDER_WAY
         ]
-        counted = ", ".join(f"{count} {name}" for name, count in self.counts.items())
-        return f"{'; '.join(under_way) or 'nothing under way'}   {counted}"
+        idle = "every phase has ended" if self.marks else "it starts"
+        return f"{'; '.join(under_way) or idle}   {self._counted()}"
 
     def panel(self) -> RenderableType:
         """Return a table."""
@@ -83,23 +85,31 @@ class Standing:
             table.add_row(
                 Text(site, "bold"), *(Text(mark, _STYLES.get(mark, "bold red")) for mark in marks)
             )
-        counted = "   ".join(f"{count} {name}" for name, count in self.counts.items())
-        return Group(Text(""), table, Text(counted, "bold"))
+        hearing = Text(f"hearing {self.hearing}" if self.hearing else "", "dim")
+        return Group(Text(""), table, Text(self._counted(), "bold"), hearing)
+
+    def _counted(self) -> str:
+        return "   ".join(f"{name} {count}" for name, count in self.counts.items())
 
 
 _COUNTED = {
-    "audio_downloaded": "audio files",
+    "audio_downloaded": "audio",
     "transcription_finished": "transcripts",
-    "search_entries_written": "search-entry files",
 }
 
 
 def standing(sites: Sequence[str], events: Sequence[Entry], in_s3: int) -> Standing:
     """Say where a run stands after these events."""
     marks: dict[tuple[str, str], str] = {}
+    heard: dict[str, None] = {}
     for entry in events:
         if entry["event"] in ("phase_started", "phase_ended"):
             marks[entry["site"], entry["phase"]] = entry.get("status", _UNDER_WAY)
+        elif entry["event"] == "transcription_started":
+            heard[entry["key"]] = None
+        elif entry["event"] == "transcription_finished":
+            heard.pop(entry["key"], None)
     counts = Counter(_COUNTED[entry["event"]] for entry in events if entry["event"] in _COUNTED)
-    shown = {name: counts[name] for name in _COUNTED.values() if counts[name]}
-    return Standing(tuple(sites), marks, {**shown, "objects in S3": in_s3})
+    shown = {name: counts[name] for name in _COUNTED.values()}
+    hearing = ", ".join(key.rpartition("--")[0] for key in heard)
+    return Standing(tuple(sites), marks, hearing, {**shown, "objects in S3": in_s3})

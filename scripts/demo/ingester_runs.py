@@ -12,7 +12,7 @@ from anyio import to_thread
 
 from scripts.demo.children import Child, Children
 from scripts.demo.ingester_board import Tail
-from scripts.demo.stage import within
+from scripts.demo.stage import DemoFailed, within
 from tests.support.ingest_world import IngestWorld
 
 _NO_CACHE = "PYTHONDONTWRITEBYTECODE"
@@ -30,11 +30,6 @@ class Ended:
     tail: Tail
     summary: Mapping[str, Any]
     """What it wrote as JSON; empty where it wrote nothing."""
-
-    @property
-    def said(self) -> str:
-        """Its summary for people."""
-        return "\n".join(self.tail.said)
 
 
 class Runs:
@@ -55,7 +50,11 @@ class Runs:
         show: Callable[[Tail], None] = lambda _tail: None,
         strike_at: Callable[[Tail], bool] = lambda _tail: False,
     ) -> Ended:
-        """Do a run, shown as it goes on; once `strike_at` is true it is ended by SIGKILL."""
+        """Do a run, shown as it goes on; once `strike_at` is true it is ended by SIGKILL.
+
+        Raises:
+            DemoFailed: it does not end, or ends without a summary for people.
+        """
         log = self._folder / f"{name}.log"
         birth = self._world.birth("--config", str(self._config), *argv)
         child = await self._children.start(
@@ -74,6 +73,8 @@ class Runs:
         status = await child.ended(_KILLED_SECONDS)
         await to_thread.run_sync(tail.news)
         show(tail)
+        if status != -signal.SIGKILL and not tail.said:
+            raise DemoFailed(f"the {name} run ended with exit status {status} at once; see {log}")
         return Ended(status, tail, await to_thread.run_sync(self._world.take_summary))
 
     async def _has_ended(self, child: Child) -> bool:

@@ -19,7 +19,7 @@ from tests.support.ingest_feed import Published
 from tests.support.ingest_project import ACCOUNT_A, ACCOUNT_B, SiteSetup
 from tests.support.mp3 import silent_mp3
 
-LABELLED = "Heard by a tiny model of random weights (not by the double)"
+LABELLED = "Heard by a tiny model where there is one"
 LONG = "The long night on the cut"
 MISSPELT, SPELT = "turdice", "turdis"
 _LONG_SECONDS = 20.5 * 60
@@ -44,7 +44,7 @@ class Show(Published):
     sentences: tuple[str, ...] = ()
     """None: it is long and silent, but for a line now and then."""
     known: bool = True
-    """Whether the double knows what is said, and the transcript must be just that."""
+    """Whether the double hears it in any case, and the transcript must be what is said."""
 
     @cached_property
     def spoken(self) -> Spoken:
@@ -88,6 +88,8 @@ NEW: Mapping[str, Sequence[Show]] = {
                 "It is a river that somebody has tested.",
             ),
         ),
+        # Newest first: when this one is heard, another one has been.
+        Show(_FORK, LONG, 3, seconds=_LONG_SECONDS),
         Show(
             _FORK,
             "1984",
@@ -97,14 +99,16 @@ NEW: Mapping[str, Sequence[Show]] = {
                 "In nineteen eighty four the last horse boat left this wharf.",
             ),
         ),
-        Show(_FORK, LONG, 14, seconds=_LONG_SECONDS),
     ),
     FAIRPLAY.id: (
         Show(
             _CLICHES,
             LABELLED,
             21,
-            sentences=("This one goes to the model.", "What it makes of that means nothing."),
+            sentences=(
+                "A model hears this, where there is one.",
+                "What it makes of it means nothing.",
+            ),
             known=False,
         ),
     ),

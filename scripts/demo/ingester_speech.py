@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemons.ingester.speech.srt import Cue
-from scripts.demo.stage import DemoFailed
+from scripts.demo.stage import DemoFailed, NotPlayed
 
 _RATE = 22_050
 _PAUSE = bytes(2 * int(_RATE * 0.3))
@@ -38,10 +38,10 @@ class Spoken:
 
 
 def require_tools() -> str:
-    """Return what speaks, in words; DemoFailed where the audio could not even be looked into."""
+    """Return what speaks, in words; NotPlayed where audio could not even be looked into."""
     for program in ("ffmpeg", "ffprobe"):
         if shutil.which(program) is None:
-            raise DemoFailed(
+            raise NotPlayed(
                 f"{program} is not installed; scripts/install_system_packages.sh installs it"
             )
     if shutil.which("espeak-ng"):
@@ -98,7 +98,10 @@ def _encoded(sound: bytes, title: str, folder: Path) -> bytes:
 
 def _run(argv: Sequence[str]) -> None:
     try:
-        subprocess.run(argv, check=True, capture_output=True, timeout=_LIMIT_SECONDS)
+        # In a group of its own: Ctrl-C is ours to act on, and would look like its failure.
+        subprocess.run(
+            argv, check=True, capture_output=True, timeout=_LIMIT_SECONDS, process_group=0
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise DemoFailed(f"{argv[0]} could not make the audio: {error}") from error
 

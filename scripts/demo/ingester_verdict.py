@@ -1,31 +1,19 @@
-"""Whether the ingester kept its promises in this run, by the means of the tests."""
+"""Whether the ingester kept its promises in this run, decided by what was found."""
 
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from daemons.ingester.speech.srt import decode_srt, parse_srt
+from daemons.ingester.phases.outcome import Phase
 from scripts.demo.board import Row
-from scripts.demo.ingester_board import Tail
-from scripts.demo.ingester_runs import Ended
-from scripts.demo.ingester_shows import (
-    FAIRPLAY,
-    FORK,
-    LABELLED,
-    LONG,
-    MISSPELT,
-    NADD,
-    NEW,
-    OLD,
-    SITES,
-    SPELT,
-    republished,
-    shows_of,
-)
-from tests.support.aws_answers import Assumed, Invalidated, Invoked
-from tests.support.ingest_checks import NOTHING_DONE, find_faults
-from tests.support.ingest_world import IngestWorld
+from scripts.demo.ingester_board import Entry, Tail
+from scripts.demo.ingester_facts import Ending, Found
+from scripts.demo.ingester_shows import LONG, MISSPELT, NEW, SITES, SPELT, republished
+from tests.support.ingest_checks import NOTHING_DONE
+from tests.support.strict_s3.history import MutationKind
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,105 +30,88 @@ class Check:
         return Row("ok", text, "green") if self.holds else Row("FAILED", text, "bold red")
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What was seen of three runs and a plan."""
-
-    planned: Ended
-    plan_changed: bool
-    """Whether the plan changed anything, anywhere."""
-    killed: Ended
-    finished: Ended
-    idle: Ended
-    idle_wrote: Sequence[str]
-    """What the last run wrote, here, in S3 or in AWS."""
-    assumed: Sequence[Assumed]
-    invoked: Sequence[Invoked]
-    invalidated: Sequence[Invalidated]
-    model: str
-    """Who listened to the labelled episode."""
-
-
-def judge(world: IngestWorld, ending: Ending) -> Sequence[Check]:
+def judge(ending: Ending, found: Found) -> Sequence[Check]:
     """Check every promise."""
     return [
         Check(
             "the plan of a first run changed nothing, here or in S3",
             ending.planned.status == 0 and not ending.plan_changed,
         ),
-        *_in_step(world),
-        *_words(world, ending),
+        *_in_step(ending, found),
+        *_words(ending, found),
         *_once(ending),
+        _history(ending),
         *_accounts(ending),
+        *_calls(ending),
         _idle(ending),
     ]
 
 
-def _in_step(world: IngestWorld) -> Iterator[Check]:
-    faults = [
-        f"{site.id}: {fault}"
-        for site in SITES
-        for fault in find_faults(world, site.id, killed=True)
-    ]
-    files = sum(len(world.local(site.id)) for site in SITES)
+def _in_step(ending: Ending, found: Found) -> Iterator[Check]:
     yield Check(
-        f"{files} files of {len(SITES)} sites are the same here and in S3, and agree with "
+        f"{found.files} files of {len(SITES)} sites are the same here and in S3, and agree with "
         "manifest and feeds",
-        not faults,
-        "; ".join(faults[:3]),
+        found.files > 0 and not found.faults,
+        _some(found.faults),
     )
-    asked = [each.path for each in republished() if world.web.asked(each.path)]
-    yield Check(f"{len(republished())} episodes that two feeds have are there once", not asked)
-
-
-def _words(world: IngestWorld, ending: Ending) -> Iterator[Check]:
-    wrong, known = [], 0
-    for site in SITES:
-        held = world.remote(site.id)
-        for show in shows_of(site.id):
-            bodies = [body for path, body in held.items() if f"{show.stem}--" in path]
-            expected = show.transcript.replace(MISSPELT.encode(), SPELT.encode())
-            if show.known and expected not in bodies:
-                wrong.append(show.title)
-            known += show.known
+    again = [each.path for each in republished() if each.path in ending.fetched]
     yield Check(
-        f"{known} transcripts in S3 say what was said, to the millisecond",
-        not wrong,
-        f"not so: {', '.join(wrong)}" if wrong else f"{LONG!r} was joined from two chunks",
+        f"{len(republished())} episodes that a second feed has too were not fetched again",
+        bool(ending.fetched) and not again,
+        _some(again),
     )
-    said = b"".join(body for path, body in world.remote(NADD.id).items() if path.endswith(".srt"))
+
+
+def _words(ending: Ending, found: Found) -> Iterator[Check]:
     yield Check(
-        f"{MISSPELT!r} is spelt {SPELT!r} everywhere",
-        MISSPELT.encode() not in said and SPELT.encode() in said,
+        f"{found.known} transcripts in S3 say what was said, to the millisecond",
+        found.known > 0 and not found.wrong,
+        f"not so: {_some(found.wrong)}"
+        if found.wrong
+        else f"{LONG!r} was joined from {_chunks(ending)} chunks",
     )
-    heard = _labelled(world)
-    yield Check(f"the labelled episode: {ending.model}", bool(heard), f"{heard} cues")
-
-
-def _labelled(world: IngestWorld) -> int:
-    for path, body in world.remote(FAIRPLAY.id).items():
-        if path.endswith(".srt") and LABELLED.partition(" ")[0] in path:
-            return len(parse_srt(decode_srt(body)).cues)
-    return 0
+    yield Check(f"{MISSPELT!r} is spelt {SPELT!r} everywhere", not found.misspelt)
+    yield Check(
+        f"the labelled episode was {ending.listener.words}",
+        found.labelled_cues > 0,
+        f"{found.labelled_cues} cues",
+    )
 
 
 def _once(ending: Ending) -> Iterator[Check]:
     """Whether the kill struck, and cost nothing that was done."""
+    begun, done = (
+        len(ending.killed.tail.of(f"transcription_{name}")) for name in ("started", "finished")
+    )
     yield Check(
         "the SIGKILL struck in the middle of a transcription",
-        ending.killed.status == -signal.SIGKILL and _unfinished(ending.killed.tail) > 0,
+        ending.killed.status == -signal.SIGKILL and begun > done,
+        f"{done} of {_new()} were made",
     )
-    done = Counter(
-        entry["key"] for run in _runs(ending) for entry in run.tail.of("transcription_finished")
-    )
-    new = sum(len(shows) for shows in NEW.values())
-    twice = [key for key, count in done.items() if count > 1]
+    heard = Counter(entry["key"] for entry in _finished(ending))
+    twice = [key for key, count in heard.items() if count > 1]
     yield Check(
-        f"{new} new episodes were transcribed, none a second time",
-        len(done) == new and not twice,
-        ", ".join(twice),
+        f"{_new()} new episodes were transcribed, none a second time",
+        len(heard) == _new() and not twice,
+        _some(twice),
     )
-    yield Check("the next run finished what was left", ending.finished.status == 0)
+    yield Check(
+        "the next run finished what was left",
+        ending.finished.status == 0,
+        "" if ending.finished.status == 0 else f"exit status {ending.finished.status}",
+    )
+
+
+def _history(ending: Ending) -> Check:
+    """Whether S3 was told everything once; the kill may have struck an upload, but not its list."""
+    contents = Counter((one.bucket, one.key, one.sha256) for one in ending.written)
+    again = [f"{key} sent twice" for (_, key, _), count in contents.items() if count > 1]
+    gone = [f"{one.key} deleted" for one in ending.written if one.kind is MutationKind.DELETE]
+    return Check(
+        f"S3's history: {len(ending.written)} objects sent, none of them twice, none deleted",
+        bool(ending.written) and not again and not gone,
+        _some([*again, *gone]),
+    )
 
 
 def _accounts(ending: Ending) -> Iterator[Check]:
@@ -148,41 +119,76 @@ def _accounts(ending: Ending) -> Iterator[Check]:
     longest = max((len(each.session_name) for each in ending.assumed), default=0)
     yield Check(
         f"{len(accounts)} accounts, entered by roles, each session for one site alone",
-        len(accounts) == len({site.account for site in SITES})
+        accounts == {site.account for site in SITES}
         and all(each.policy is not None for each in ending.assumed),
         f"the longest session name has {longest} of 64 characters",
     )
-    triggered = sorted({each.function for each in ending.invoked})
+
+
+def _calls(ending: Ending) -> Iterator[Check]:
+    """Whether each call was made once; one that the kill fell into may have been made before it."""
+    invoked = Counter(each.function for each in ending.invoked)
     yield Check(
-        "the index of every site was asked for",
-        triggered == sorted(site.indexer for site in SITES),
-        ", ".join(triggered),
+        "the index of every site was asked for, once",
+        _are_as_often(invoked, {site.indexer: site.id for site in SITES}, ending, Phase.INDEXING),
+        _counted(invoked),
     )
-    purged = {each.distribution for each in ending.invalidated}
+    purged = Counter(each.distribution for each in ending.invalidated)
+    behind = {site.distribution: site.id for site in SITES if site.distribution}
     yield Check(
-        "caches were emptied where there is a distribution",
-        purged == {FORK.distribution, NADD.distribution},
+        "caches were emptied where there is a distribution, once",
+        _are_as_often(purged, behind, ending, Phase.INVALIDATION),
+        _counted(purged),
     )
+
+
+def _are_as_often(
+    counts: Mapping[str, int], wanted: Mapping[str, str], ending: Ending, phase: Phase
+) -> bool:
+    struck = _under_way(ending.killed.tail, phase)
+    return counts.keys() == wanted.keys() and all(
+        count <= (2 if wanted[name] in struck else 1) for name, count in counts.items()
+    )
+
+
+def _under_way(tail: Tail, phase: Phase) -> set[str]:
+    """Return the sites that a run was doing this for when it ended."""
+    begun, over = (
+        {entry["site"] for entry in tail.of(name) if entry["phase"] == phase}
+        for name in ("phase_started", "phase_ended")
+    )
+    return begun - over
 
 
 def _idle(ending: Ending) -> Check:
     summary = ending.idle.summary
-    idle = ending.idle.status == 0 and not any(summary.get(name, 1) for name in NOTHING_DONE)
+    done = [name for name in NOTHING_DONE if summary.get(name, 1)]
     return Check(
         "the run after that wrote nothing: no object, no file, no call",
-        idle and not ending.idle_wrote,
-        "; ".join(ending.idle_wrote[:3]),
+        ending.idle.status == 0 and not done and not ending.idle_wrote,
+        _some([*ending.idle_wrote, *done]),
     )
 
 
-def _runs(ending: Ending) -> Sequence[Ended]:
-    return ending.killed, ending.finished
+def _chunks(ending: Ending) -> int:
+    """Return in how many chunks the longest episode was heard."""
+    return max((int(entry["chunks"]) for entry in _finished(ending)), default=0)
 
 
-def _unfinished(tail: Tail) -> int:
-    return len(tail.of("transcription_started")) - len(tail.of("transcription_finished"))
+def _finished(ending: Ending) -> Iterator[Entry]:
+    for run in (ending.killed, ending.finished):
+        yield from run.tail.of("transcription_finished")
 
 
-def archive_sizes() -> tuple[int, int]:
-    """Return how many episodes are old, and how many new."""
-    return sum(map(len, OLD.values())), sum(map(len, NEW.values()))
+def _new() -> int:
+    return sum(map(len, NEW.values()))
+
+
+def _some(faults: Iterable[str]) -> str:
+    listed = list(faults)
+    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
+    return "; ".join(listed[:_SHOWN]) + more
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {name}" for name, count in sorted(counts.items()))

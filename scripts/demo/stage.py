@@ -19,6 +19,10 @@ class DemoFailed(Exception):
     """The demonstration cannot go on; the message says why and where to look."""
 
 
+class NotPlayed(DemoFailed):
+    """A chapter needs what is not installed; the message says what, and how to get it."""
+
+
 @dataclass(slots=True)
 class Linger:
     """The wait after the story, until a person has played enough: the one wait without a limit."""

@@ -105,6 +105,22 @@ def test_three_sites_come_into_step_and_stay_so(tmp_path: Path) -> None:
     assert _processes_of(work) == []
 
 
+def test_a_chapter_that_cannot_be_played_says_what_is_missing(tmp_path: Path) -> None:
+    """Who asks for it by name must not take silence for success."""
+    done = subprocess.run(
+        _command(tmp_path / "work", "ingester"),
+        cwd=_PROJECT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1, done.stderr
+    assert "The demo cannot go on: ffmpeg is not installed;" in done.stdout
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the death signal is Linux's")
 def test_a_killed_demonstration_leaves_no_process(tmp_path: Path) -> None:
     """Nobody has to hunt for a daemon that a demonstration left."""
