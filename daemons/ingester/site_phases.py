@@ -5,7 +5,6 @@ failure means, `site_run` decides.
 """
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -13,10 +12,8 @@ from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
 from daemons.ingester.account.sessions import SiteAccount
-from daemons.ingester.archive.folders import INDEX_PATH, SYNCED, Folder
-from daemons.ingester.archive.manifest import Manifest
+from daemons.ingester.archive.folders import INDEX_PATH, SYNCED, Folder, folder_of
 from daemons.ingester.phases.copying import (
-    NotHere,
     missing_here,
     needs_index,
     not_here,
@@ -25,12 +22,13 @@ from daemons.ingester.phases.copying import (
     why_not_moved,
 )
 from daemons.ingester.phases.correcting import CorrectingReport, reapply_all
-from daemons.ingester.phases.entries import EntriesReport, write_entries
+from daemons.ingester.phases.entries import EntriesPreview, EntriesReport, write_entries
 from daemons.ingester.phases.feeds import FeedRules, FeedsReport, retrieve_feeds
 from daemons.ingester.phases.index_build import IndexNotBuilt, build_index
-from daemons.ingester.phases.index_marker import pending_marker
+from daemons.ingester.phases.index_marker import pending_marker, stale_marker
 from daemons.ingester.phases.indexing import IndexOrder, IndexWait, trigger_index
-from daemons.ingester.phases.invalidation import invalidate, run_reference
+from daemons.ingester.phases.invalidation import STALE, invalidate, run_reference
+from daemons.ingester.phases.known import Known
 from daemons.ingester.phases.outcome import Outcome
 from daemons.ingester.phases.speech import SpeechReport, SpeechRules, transcribe_site
 from daemons.ingester.phases.superseded import prune_superseded
@@ -45,24 +43,6 @@ from daemons.ingester.syncing.report import SyncReport
 from daemons.ingester.syncing.site import SiteSync
 
 log: FilteringBoundLogger = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Known:
-    """What one phase leaves for the later ones."""
-
-    halt: str = ""
-    """Why the site is blocked."""
-    synced: SyncReport | None = None
-    """How both sides stand after phase 0."""
-    away: NotHere = field(default_factory=NotHere)
-    manifest: Manifest | None = None
-    """In a dry run: what phase 0 would leave here."""
-    made: set[str] = field(default_factory=set)
-    """Paths that this run has written."""
-    pushed: SyncReport | None = None
-    unbuilt: str = ""
-    """Why the local index was not built."""
 
 
 class SitePhases:
@@ -85,6 +65,7 @@ class SitePhases:
         self._tools = tools
         self._validators = state / "feeds" / f"{target.site.id}.json"
         self._marker = pending_marker(state, target.site.id)
+        self._stale = stale_marker(state, target.site.id)
         self._dry_run = dry_run
         self._stack = AsyncExitStack()
         self._open: SiteAccount | None = None
@@ -161,6 +142,7 @@ class SitePhases:
             self.result.audio_downloads = report.audio_downloads
             self._note_renumbered(report.renumbered)
             self.result.skipped_items.update(report.skipped)
+            self.known.manifest = report.manifest or self.known.manifest
             self._take(report.made, report.planned)
         return report.outcome
 
@@ -173,6 +155,7 @@ class SitePhases:
             avoid=away.paths,
             avoid_folders=away.folders,
             dry_run=self._dry_run,
+            coming=[path for path in self.known.made if folder_of(path) is Folder.AUDIO],
         )
         report = SpeechReport()
         try:
@@ -220,12 +203,13 @@ class SitePhases:
 
     async def entries(self) -> Outcome:
         """Phase 2.5: write search entries."""
-        report = EntriesReport()
+        report, known = EntriesReport(), self.known
+        preview = EntriesPreview(known.manifest, known.made, known.replaced)
         try:
             await write_entries(
                 self._target.site,
                 self._target.place,
-                dry_run=self._dry_run,
+                preview=preview if self._dry_run else None,
                 step=self._tools.step,
                 alive=self._tools.alive,
                 report=report,
@@ -240,12 +224,13 @@ class SitePhases:
         account = await self._account()
         folders = await self._with_new_index(account)
         report = await self._sync(account, folders).push(
-            before_indexed=self._mark, made_now=self.known.made
+            before_indexed=self._mark_uploads, made_now=self.known.made
         )
         self.known.pushed = report
         outcome = outcome_of(report)
         self.result.planned += list(report.planned)
         if self._dry_run:
+            self.result.planned += self.known.foresee()
             return outcome
         self.result.uploads = report.upload_counts()
         self.result.had_previous_files = report.had_previous_files
@@ -278,6 +263,11 @@ class SitePhases:
             return tuple(folder for folder in folders if folder is not Folder.INDEX)
         return folders
 
+    async def _mark_uploads(self) -> None:
+        await self._mark()
+        if self._distribution:
+            await to_thread.run_sync(self._stale.set, STALE)
+
     async def _mark(self) -> None:
         await to_thread.run_sync(self._marker.set, "files were uploaded")
 
@@ -289,7 +279,7 @@ class SitePhases:
         """Phase 4: have the index built."""
         if self.known.unbuilt:
             return Outcome(fatal=f"the index was not built: {self.known.unbuilt}")
-        uploaded = self.known.pushed is not None and needs_index(self.known.pushed)
+        uploaded = self.known.makes_index_old
         if not (uploaded or await self._is_due()):
             return Outcome(skipped="nothing was uploaded")
         if self._settings.index_mode == "local" and (left := self._index_left()):
@@ -328,19 +318,24 @@ class SitePhases:
 
     async def invalidate_caches(self) -> Outcome:
         """Phase 5: have caches forget what was uploaded."""
-        mapping = self._target.mapping
-        if mapping is None or not mapping.cloudfront_id:
+        if not self._distribution:
             return Outcome(skipped="the site has no cloudfrontId")
-        if self.known.pushed is None or not self.known.pushed.moved:
+        if not (self.known.uploaded or await to_thread.run_sync(self._stale.is_set)):
             return Outcome(skipped="nothing was uploaded")
         if self._dry_run:
-            self.result.planned.append(f"invalidate the caches of {mapping.cloudfront_id}")
+            self.result.planned.append(f"invalidate the caches of {self._distribution}")
             return Outcome()
         return await invalidate(
             (await self._account()).distributions,
-            mapping.cloudfront_id,
+            self._stale,
+            self._distribution,
             run_reference(self._target.site.id, self._tools.started_at),
         )
+
+    @property
+    def _distribution(self) -> str:
+        mapping = self._target.mapping
+        return (mapping.cloudfront_id or "") if mapping else ""
 
     async def _account(self) -> SiteAccount:
         """Open the site's account, once for all phases; a later phase tries again if it failed."""

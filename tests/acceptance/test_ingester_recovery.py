@@ -1,13 +1,17 @@
 """Things go wrong at several sites at once; all other work is done, and the next run mends them."""
 
+from daemons.ingester.archive.folders import MANIFEST_PATH
 from tests.support.aws_answers import throttled
-from tests.support.ingest_archive import archive, key_of, lay_there
+from tests.support.aws_control import ROLE_NAME
+from tests.support.ingest_archive import EARLIER, archive, key_of, lay_here, lay_there
 from tests.support.ingest_checks import check_idle, check_in_step
 from tests.support.ingest_feed import Published
 from tests.support.ingest_project import ACCOUNT_A, ACCOUNT_B, SiteSetup
 from tests.support.ingest_world import IngestWorld, Run
 from tests.support.speaking import NEEDS_FFMPEG
-from tests.support.strict_s3.faults import Fail, Fault
+from tests.support.strict_s3.access import KeyState
+from tests.support.strict_s3.faults import Do, Fail, Fault
+from tests.support.strict_s3.protocol import Call
 
 pytestmark = NEEDS_FFMPEG
 
@@ -107,3 +111,51 @@ def check_what_was_mended(world: IngestWorld, run: Run) -> None:
     )
     assert run.summary["totalEpisodesTranscribed"] == 2
     assert run.site(DOWNLOAD.id)["s3PreSyncFilesDownloaded"] == 1
+
+
+RENEWED = SiteSetup("renewed", ACCOUNT_A, ("renewed-pod",), distribution="E5RENEWED")
+CALM = SiteSetup("calm", ACCOUNT_B, ("calm-pod",))
+LOST = SiteSetup("lost", ACCOUNT_C, ("lost-pod",))
+
+
+def end_session(world: IngestWorld, site: SiteSetup, key: str) -> None:
+    """Let a site's session end once S3 has such a key; for one of them the role is gone as well."""
+
+    def expire(_call: Call) -> None:
+        if site is LOST:
+            world.aws.accounts.discard(site.account)
+        for assumed in world.aws.assumed:
+            if assumed.account_id == site.account:
+                world.s3.access.keys[assumed.access_key] = KeyState.EXPIRED
+
+    world.s3.faults.add(Fault(Do(expire), "PutObject", bucket=site.bucket, key=key, nth=1))
+
+
+def test_a_session_that_ends_in_mid_phase_is_renewed_or_costs_its_site(world: IngestWorld) -> None:
+    """A long upload outlives its keys; where the role has gone as well, no other site suffers."""
+    for site in (RENEWED, CALM, LOST):
+        world.add_site(site)
+        day_by_day = [Published(site.podcasts[0], f"Day {day}", day) for day in range(6)]
+        world.publish(site.id, *day_by_day)
+        lay_here(world, site.id, archive(world, site.id, day_by_day), EARLIER)
+    end_session(world, RENEWED, "audio/*")
+    end_session(world, LOST, "rss/*")
+
+    run = world.run()
+
+    assert run.status == 1, run.why
+    for site, roles in ((RENEWED, 2), (CALM, 1)):
+        check_in_step(world, site.id)
+        assert run.errors(site.id) == []
+        assert world.aws.count(f"AssumeRole {site.account}") == roles
+    assert [phase for phase, _ in run.errors(LOST.id)] == ["s3-sync"], run.why
+    assert f"{LOST.account}:role/{ROLE_NAME}' cannot be assumed" in run.text
+    assert MANIFEST_PATH not in world.remote(LOST.id)
+    world.aws.accounts.add(LOST.account)
+    world.forget()
+    again = world.run()
+    assert again.status == 0, again.why
+    check_in_step(world, LOST.id)
+    assert [(each.bucket, each.key) for each in world.writes()] == [(LOST.bucket, MANIFEST_PATH)]
+    assert [each.function for each in world.aws.invoked] == [LOST.indexer]
+    check_idle(world)

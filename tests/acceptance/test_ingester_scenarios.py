@@ -101,7 +101,8 @@ def test_only_the_chosen_sites_are_touched(world: IngestWorld) -> None:
         site = world.add_site(SiteSetup(name, account, (f"{name}-pod",)))
         world.publish(site.id, *episodes(1, f"{name}-pod"))
 
-    run = world.run("--sites", " hardfork, naddpod")
+    chosen = ("--sites", " hardfork, naddpod")
+    run = world.run(*chosen)
 
     assert run.status == 0, run.why
     for name in ("naddpod", "hardfork"):
@@ -112,3 +113,4 @@ def test_only_the_chosen_sites_are_touched(world: IngestWorld) -> None:
     assert not [each for each in world.aws.assumed if "other" in each.session_name]
     assert not [each for each in world.s3.requests() if each.bucket.startswith("other")]
     assert world.web.asked("/feeds/other-pod.xml") == []
+    check_idle(world, *chosen)

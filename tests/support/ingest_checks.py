@@ -143,7 +143,7 @@ def _leftovers(world: IngestWorld, site_id: str, *, killed: bool) -> Iterator[st
     for path in work.rglob("*"):
         if path.is_file() and not (killed and work / "speech" in path.parents):
             yield f"{path.relative_to(work)} was left in the work folder"
-    for kind in ("pending", "locks"):
+    for kind in ("pending", "stale", "locks"):
         for path in (world.state / kind).rglob("*"):
             if path.is_file() and (kind == "locks" or site_id in path.name):
                 yield f"{kind}: {path.name} was left in the state folder"

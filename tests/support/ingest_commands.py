@@ -51,9 +51,11 @@ class CommandGround:
         self.project = Project(folder / "project", {})
         self._capsys = capsys
 
-    def add_site(self, site_id: str, account: str = ACCOUNT_B, *, role: bool = True) -> SiteSetup:
+    def add_site(
+        self, site_id: str, account: str = ACCOUNT_B, *, role: bool = True, distribution: str = ""
+    ) -> SiteSetup:
         """Set a site up: its folder, its bucket with a web client, its account's role."""
-        site = SiteSetup(site_id, account, (f"{site_id}-podcast",))
+        site = SiteSetup(site_id, account, (f"{site_id}-podcast",), distribution)
         self.project.write_site(site, {each: f"https://{each}.example" for each in site.podcasts})
         self.s3.create_bucket(site.bucket)
         self.s3.seed(site.bucket, {"index.html": b"<!doctype html>"})

@@ -20,7 +20,8 @@ from daemons.ingester.commands.call import (
 )
 from daemons.ingester.commands.each_site import Answer, at_each_site
 from daemons.ingester.commands.moved import has_failed, reasons_of, to_json, to_text
-from daemons.ingester.phases.index_marker import PendingMarker, pending_marker
+from daemons.ingester.phases.index_marker import PendingMarker, pending_marker, stale_marker
+from daemons.ingester.phases.invalidation import STALE
 from daemons.ingester.project.loading import Project, ProjectSite
 from daemons.ingester.syncing.compare import ConflictRule, Direction
 from daemons.ingester.syncing.one_way import SyncRules
@@ -36,11 +37,13 @@ _VERB = Verb(
     """Bring the local files of sites and S3 in step, either way or both, and do nothing else.
 
     Manifests are merged whatever the rule for conflicts; nothing is ever deleted. What is uploaded
-    is marked, so that the next run has the index built. Exits with 1 where something failed.
+    is marked, so that the next run has the index built and caches forget. Exits with 1 where
+    something failed.
     """,
     ("sync_folders", "sites_at_once"),
 )
 _BOTH = "both"
+_REASON = "files were uploaded by towpath ingester sync"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,13 +61,13 @@ def main(argv: Sequence[str]) -> int:
 def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--direction",
-        choices=(*Direction, _BOTH),
+        choices=(*(each.value for each in Direction), _BOTH),
         default=_BOTH,
         help="pull: bring here what S3 has; push: bring to S3 what is here; default: both",
     )
     parser.add_argument(
         "--conflicts",
-        choices=list(ConflictRule),
+        choices=[each.value for each in ConflictRule],
         default=ConflictRule.NEWER.value,
         help="who wins where both sides have a file and differ; default: whichever is newer",
     )
@@ -81,9 +84,11 @@ async def _sync(call: Call, project: Project, rules: SyncRules) -> ExitStatus:
             if target.mapping is None:
                 raise RuntimeError("a site was chosen without its mapping")
             async with central.site(target.site.id, target.mapping, step="sync") as account:
-                marker = pending_marker(call.state, target.site.id)
+                due = {pending_marker(call.state, target.site.id): _REASON}
+                if target.mapping.cloudfront_id:
+                    due[stale_marker(call.state, target.site.id)] = STALE
                 work = SiteSync(account.store, target.place, rules)
-                return await _move(work, directions, marker)
+                return await _move(work, directions, due)
 
         answers = await at_each_site(project, sync, at_once=call.settings.sites_at_once)
     status = ExitStatus.DONE
@@ -98,16 +103,17 @@ async def _sync(call: Call, project: Project, rules: SyncRules) -> ExitStatus:
 
 
 async def _move(
-    work: SiteSync, directions: Sequence[Direction], marker: PendingMarker
+    work: SiteSync, directions: Sequence[Direction], due: Mapping[PendingMarker, str]
 ) -> Sequence[SyncReport]:
     """Pull before push, so that what is pushed is merged already; not where a manifest is broken.
 
-    An upload makes a new index necessary, and no command but the run has it built: it is marked
-    first, as the run would.
+    An upload makes a new index necessary, and caches stale, and no command but the run sees to
+    that: it is marked first, as the run would, with the reason for each marker.
     """
 
     async def mark() -> None:
-        await to_thread.run_sync(marker.set, "files were uploaded by towpath ingester sync")
+        for marker, reason in due.items():
+            await to_thread.run_sync(marker.set, reason)
 
     reports: list[SyncReport] = []
     for direction in directions:

@@ -62,7 +62,7 @@ class AudioReport:
     outcome: Outcome = field(default_factory=Outcome)
     audio_downloads: int = 0
     made: set[str] = field(default_factory=set)
-    """Paths written, relative to the site."""
+    """Paths written, relative to the site; in a dry run those that would be."""
     planned: list[str] = field(default_factory=list)
     """What a dry run would do, a line each."""
 
@@ -105,7 +105,9 @@ class AudioDownloads:
         """Download what is missing; `new` are the entries that no other run can know of."""
         missing = [each for each in self.missing(episodes) if self._is_decided(each, new)]
         if self._rules.dry_run:
-            self._report.planned += [f"download {_path(each)}" for each in missing]
+            paths = [_path(each) for each in missing]
+            self._report.planned += [f"download {path}" for path in paths]
+            self._report.made.update(paths)
             return
         self.wanted += len(missing)
         async with anyio.create_task_group() as tasks:

@@ -14,7 +14,7 @@ compared once and is untouched since, by all that the kernel says of both files,
 a thousand episodes would take a minute, every night.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,8 +27,14 @@ from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
 from daemons.ingester.archive.episode import Episode, epoch_ms
-from daemons.ingester.archive.folders import Folder, comparable, search_entries_path
+from daemons.ingester.archive.folders import (
+    Folder,
+    comparable,
+    episode_path,
+    search_entries_path,
+)
 from daemons.ingester.archive.holdings import by_identity, older_versions
+from daemons.ingester.archive.manifest import Manifest
 from daemons.ingester.mirror.episode_entries import expected_entries, published_at
 from daemons.ingester.mirror.files import write_site_file
 from daemons.ingester.mirror.inventory import read_folder
@@ -61,9 +67,26 @@ class EntriesReport:
     outcome: Outcome = field(default_factory=Outcome)
     written: int = 0
     made: set[str] = field(default_factory=set)
-    """Paths written, relative to the site."""
+    """Paths written, relative to the site; in a dry run those that would be."""
     planned: list[str] = field(default_factory=list)
     """What a dry run would do, a line each."""
+
+    def plan(self, path: str) -> None:
+        """Note what a dry run would write."""
+        self.planned.append(f"write {path}")
+        self.made.add(path)
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesPreview:
+    """What a dry run knows of the phases before this one."""
+
+    manifest: Manifest | None = None
+    """The one that they would leave here; None for the one that is here."""
+    coming: Collection[str] = ()
+    """Transcripts that they would make, among other paths."""
+    replaced: Collection[str] = ()
+    """Paths that S3 has newer: what they would be then is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +128,14 @@ async def write_entries(
     site: Site,
     place: SitePlace,
     *,
-    dry_run: bool = False,
+    preview: EntriesPreview | None = None,
     step: Callable[[str], None] = no_step,
     alive: Callable[[], None] = lambda: None,
     report: EntriesReport | None = None,
 ) -> EntriesReport:
     """Bring the search entries of a site into step with its transcripts and manifest.
+
+    With a `preview` nothing is written, and what would be is in the report.
 
     `step` is called with a name at every point where a process may die. A `report` that is handed
     in is true at any moment, also when this is cancelled.
@@ -120,13 +145,13 @@ async def write_entries(
     """
     report = report or EntriesReport()
     try:
-        sources = await to_thread.run_sync(_look, place, report.outcome)
+        sources = await to_thread.run_sync(_look, place, report.outcome, preview)
     except ManifestUnreadable as error:
         report.outcome.blocked = str(error)
         return report
     with structlog.contextvars.bound_contextvars(site=site.id), ExitStack() as stack:
         proofs = None
-        if not dry_run:
+        if preview is None:
             proofs = await to_thread.run_sync(_open_proofs, place, stack)
         writing = _Writing(place, report, step, proofs)
         unsure = await to_thread.run_sync(writing.unsure, sources)
@@ -139,6 +164,10 @@ async def write_entries(
             done += len(batch)
             if report.outcome.fatal:
                 break
+    for path in sorted(preview.coming if preview else ()):
+        found = episode_path(path)
+        if found is not None and found.folder is Folder.TRANSCRIPTS:
+            report.plan(search_entries_path(found.podcast_id, found.file_key))
     return report
 
 
@@ -147,15 +176,18 @@ def _open_proofs(place: SitePlace, stack: ExitStack) -> Proofs:
     return stack.enter_context(Proofs(place.state / PROOFS_NAME))
 
 
-def _look(place: SitePlace, outcome: Outcome) -> Sequence[Source]:
+def _look(place: SitePlace, outcome: Outcome, preview: EntriesPreview | None) -> Sequence[Source]:
     """Return the transcripts that count, and note those that do not."""
-    entries = by_identity(load_manifest(place).episodes)
+    preview = preview or EntriesPreview()
+    manifest = load_manifest(place) if preview.manifest is None else preview.manifest
+    entries = by_identity(manifest.episodes)
     transcripts = read_folder(place.root, Folder.TRANSCRIPTS)
     existing = read_folder(place.root, Folder.SEARCH_ENTRIES)
     older = older_versions(transcripts, entries.keys())
     sources = []
     for identity, transcript in transcripts.items():
-        if identity in older:
+        source_paths = {transcript.path, search_entries_path(*identity)}
+        if identity in older or not source_paths.isdisjoint(preview.replaced):
             continue
         name = transcript.name
         if (episode := entries.get(identity)) is None:
@@ -225,7 +257,7 @@ class _Writing:
             return source.existing
         log.debug("search_entries_differ", path=source.target, exists=source.existing is not None)
         if self._proofs is None:
-            self._report.planned.append(f"write {source.target}")
+            self._report.plan(source.target)
             return None
         write_site_file(self._place, source.target, expected, self._step)
         self._step("search_entries_written")

@@ -74,6 +74,8 @@ class FeedsReport(AudioReport):
     """Items of feeds that became no episode, by reason."""
     dropped: tuple[Dropped, ...] = ()
     """Entries that gave way to another one with the same audio URL; their files stay."""
+    manifest: Manifest | None = None
+    """In a dry run: what the phase would leave here, where that is another one."""
 
 
 async def retrieve_feeds(  # noqa: PLR0913 - what it works on, what it may do, and what it tells
@@ -206,6 +208,7 @@ class _Run:
             return True
         if self._rules.dry_run:
             self._report.planned.append(f"archive {obtained.path}")
+            self._report.made.add(obtained.path)
             return False
         try:
             await to_thread.run_sync(self._source.archive, obtained, self._step)
@@ -259,6 +262,8 @@ class _Run:
                 await self._save()
             if self._rules.dry_run:
                 self._report.planned.append(f"write {MANIFEST_PATH}")
+                self._report.made.add(MANIFEST_PATH)
+                self._report.manifest = change.manifest
             self._tell_changes()
         if not self._rules.dry_run and not self._outcome.fatal:
             await self._audio.tidy(change.manifest.episodes)

@@ -1,7 +1,8 @@
-"""The note that a site's index has to be built, until somebody has accepted to build it.
+"""The notes of what is owed once a site's files were uploaded: an index, and caches that forget.
 
-It is written before the first counted file is uploaded. Without it a trigger that failed would
-never be repeated: the next run has nothing to upload and so no reason. These calls block.
+They are written before the first counted file is uploaded, and go once somebody has accepted.
+Without them what failed, or was killed, would never be repeated: the next run has nothing to upload
+and so no reason. These calls block.
 """
 
 import json
@@ -13,13 +14,13 @@ _LONGEST = 64 * 1024
 
 
 class PendingMarker:
-    """A file that is there as long as an index is due."""
+    """A file that is there as long as something is due."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def is_set(self) -> bool:
-        """Say whether an index is due; a file that says nothing is a marker too."""
+        """Say whether it is due; a file that says nothing is a marker too."""
         return self._path.is_file()
 
     def reason(self) -> str:
@@ -33,7 +34,7 @@ class PendingMarker:
         return said if isinstance(said, str) else ""
 
     def set(self, reason: str) -> None:
-        """Note durably that an index is due; what an earlier run has noted stays.
+        """Note durably that it is due; what an earlier run has noted stays.
 
         Raises:
             OSError: it cannot be written; nothing that counts may be uploaded then.
@@ -45,12 +46,17 @@ class PendingMarker:
         write_durably(self._path, f"{body}\n".encode())
 
     def clear(self) -> None:
-        """Note durably that none is due any more."""
+        """Note durably that nothing is due any more."""
         self._path.unlink(missing_ok=True)
         if self._path.parent.is_dir():
             fsync_directory(self._path.parent)
 
 
 def pending_marker(state: Path, site_id: str) -> PendingMarker:
-    """Return a site's marker below the state folder of the service."""
+    """Return the marker of a site's index, below the state folder of the service."""
     return PendingMarker(state / "pending" / f"{site_id}.json")
+
+
+def stale_marker(state: Path, site_id: str) -> PendingMarker:
+    """Return the marker of a site whose distribution may still have files of before."""
+    return PendingMarker(state / "stale" / f"{site_id}.json")

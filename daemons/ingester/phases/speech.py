@@ -13,7 +13,7 @@ there is something to transcribe, and then once; without one the phase has faile
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,12 @@ import structlog
 from anyio import to_thread
 from structlog.typing import FilteringBoundLogger
 
-from daemons.ingester.archive.folders import Folder, comparable
+from daemons.ingester.archive.folders import (
+    Folder,
+    comparable,
+    episode_path,
+    transcript_path,
+)
 from daemons.ingester.archive.holdings import Holdings, by_identity, superseded_files
 from daemons.ingester.mirror.inventory import read_holdings
 from daemons.ingester.mirror.manifest_file import load_manifest
@@ -75,6 +80,8 @@ class SpeechRules:
     avoid_folders: Collection[Folder] = ()
     """Folders of which it is not known what S3 has in them."""
     dry_run: bool = False
+    coming: Collection[str] = ()
+    """In a dry run: audio that earlier phases would bring here, each with an entry."""
 
 
 @dataclass(slots=True)
@@ -91,7 +98,7 @@ class SpeechReport:
     orphans: tuple[str, ...] = ()
     """Audio without an entry in the manifest."""
     made: set[str] = field(default_factory=set)
-    """Paths written, relative to the site."""
+    """Paths written, relative to the site; in a dry run those that would be."""
     planned: list[str] = field(default_factory=list)
     """What a dry run would do, a line each."""
 
@@ -141,7 +148,9 @@ async def transcribe_site(
         _note(report, found.backlog)
         waiting = found.backlog.waiting
         if rules.dry_run:
-            report.planned += [f"transcribe {each.transcript}" for each in waiting[: rules.limit]]
+            wanted = [*(each.transcript for each in waiting), *_coming(rules, found.holdings)]
+            report.planned += [f"transcribe {path}" for path in wanted[: rules.limit]]
+            report.made.update(wanted[: rules.limit])
         elif waiting:
             work = _Work(site, place, found, report, slots)
             await work.run(transcriber_for, rules.limit, step, alive)
@@ -160,6 +169,18 @@ def _look(place: SitePlace, rules: SpeechRules) -> _Found:
         avoid_folders=rules.avoid_folders,
     )
     return _Found(holdings, backlog, by_identity(manifest.episodes))
+
+
+def _coming(rules: SpeechRules, holdings: Holdings) -> Iterator[str]:
+    """Yield the transcripts that would be made of audio which is not here yet."""
+    if Folder.TRANSCRIPTS in rules.avoid_folders:
+        return
+    avoided = frozenset(map(comparable, rules.avoid))
+    for found in filter(None, map(episode_path, sorted(rules.coming))):
+        transcript = transcript_path(found.podcast_id, found.file_key)
+        is_there = holdings.has(Folder.TRANSCRIPTS, (found.podcast_id, found.file_key))
+        if rules.only in found.file_key and not is_there and transcript not in avoided:
+            yield transcript
 
 
 def _note(report: SpeechReport, backlog: Backlog) -> None:

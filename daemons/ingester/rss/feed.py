@@ -16,6 +16,7 @@ A document that is not well-formed is mended where that is easy (`rss.mending`),
 where it is not, the items before that place are kept, and the `fault` says which place it is.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from daemons.ingester.rss.mending import MENDED_MAX, mended
 from daemons.ingester.rss.reader import FeedReader, RawItem
 
 UNTITLED = "Untitled Episode"
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
 _URL_MAX = 8192
 _SUMMARIES = ("itunes:summary", "summary", "description", "content:encoded")
 
@@ -84,7 +86,9 @@ def parse_feed(body: bytes, http_charset: str = "", max_items: int | None = None
     warnings: list[str] = []
     reader, fault = _read(body, http_charset, warnings)
     if not reader.has_channel:
-        raise ValueError(_no_feed(reader.root, fault))
+        # Pages of today begin with what XML takes for a mistake.
+        root = "html" if _PAGE.match(body) else reader.root
+        raise ValueError(_no_feed(root, fault))
     guids = Counter(raw.text("guid") for raw in reader.items)
     items: list[Item] = []
     skipped: list[Skipped] = []

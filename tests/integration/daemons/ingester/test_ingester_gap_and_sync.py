@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.ingester.phases.index_marker import pending_marker
+from daemons.ingester.phases.index_marker import pending_marker, stale_marker
 from shared.files import make_folders
 from shared.lock import hold_lock
 from tests.support.ingest_commands import CommandGround, open_commands
@@ -169,8 +169,10 @@ def test_sync_brings_both_sides_in_step_and_then_has_nothing_to_do(ground: Comma
     assert ground.call("gap", "--sites=hardfork").out.count("conflicts: 0") == 1
 
 
-def test_upload_is_marked_so_that_the_next_run_has_the_index_built(ground: CommandGround) -> None:
-    """The next run finds nothing to upload, and nobody else knows that the index is old."""
+def test_upload_is_marked_so_that_the_next_run_does_what_follows(ground: CommandGround) -> None:
+    """It finds nothing to upload, and nobody else knows that the index and the caches are old."""
+    site = ground.add_site("with-caches", distribution="E2EXAMPLE")
+    ground.lay_here(site.id, TRANSCRIPT)
     ground.lay_here("hardfork", TRANSCRIPT)
     ground.lay_here("naddpod", "rss/naddpod-podcast.xml", b"<rss/>")
 
@@ -178,6 +180,8 @@ def test_upload_is_marked_so_that_the_next_run_has_the_index_built(ground: Comma
 
     assert pending_marker(ground.state, "hardfork").is_set()
     assert not pending_marker(ground.state, "naddpod").is_set()
+    assert stale_marker(ground.state, site.id).is_set()
+    assert not stale_marker(ground.state, "hardfork").is_set()
 
 
 @pytest.mark.parametrize(

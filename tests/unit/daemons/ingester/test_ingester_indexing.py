@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from daemons.ingester.account.functions import CallFailed, CallRefused
-from daemons.ingester.phases.index_marker import PendingMarker, pending_marker
+from daemons.ingester.phases.index_marker import PendingMarker, pending_marker, stale_marker
 from daemons.ingester.phases.indexing import IndexOrder, IndexReport, IndexWait, trigger_index
 from daemons.ingester.phases.invalidation import PATHS, invalidate, run_reference
 from daemons.ingester.phases.outcome import PhaseStatus
@@ -51,6 +51,12 @@ def services() -> Services:
 def marker(tmp_path: Path) -> PendingMarker:
     """The marker of a site that has had no run yet."""
     return pending_marker(tmp_path / "state", SITE)
+
+
+@pytest.fixture
+def stale(tmp_path: Path) -> PendingMarker:
+    """The marker of a distribution that has all there is."""
+    return stale_marker(tmp_path / "state", SITE)
 
 
 @pytest.mark.asyncio
@@ -259,26 +265,30 @@ def test_marker_is_durable(marker: PendingMarker, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.asyncio
-async def test_caches_forget_what_a_run_replaces(services: Services) -> None:
-    """One invalidation, known by its run."""
-    outcome = await invalidate(services, "E2EXAMPLE", "towpath-1")
+async def test_caches_forget_what_a_run_replaces(services: Services, stale: PendingMarker) -> None:
+    """One invalidation, known by its run; nothing is due after it."""
+    stale.set("files were uploaded")
+
+    outcome = await invalidate(services, stale, "E2EXAMPLE", "towpath-1")
 
     assert services.invalidated == [("E2EXAMPLE", PATHS, "towpath-1")]
     assert outcome.status is PhaseStatus.OK
+    assert not stale.is_set()
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("failure", [CallFailed("throttled"), CallRefused("denied")])
 async def test_invalidation_that_fails_is_an_error_of_its_phase(
-    services: Services, failure: Exception
+    services: Services, stale: PendingMarker, failure: Exception
 ) -> None:
-    """It undoes nothing of what was uploaded."""
+    """It undoes nothing of what was uploaded, and stays due."""
     services.failure = failure
 
-    outcome = await invalidate(services, "E2EXAMPLE", "towpath-1")
+    outcome = await invalidate(services, stale, "E2EXAMPLE", "towpath-1")
 
     assert outcome.status is PhaseStatus.FAILED
-    assert outcome.fatal == str(failure)
+    assert outcome.fatal == f"{failure}; the next run tries again"
+    assert stale.is_set()
 
 
 def test_reference_is_that_of_a_run_and_a_site() -> None:

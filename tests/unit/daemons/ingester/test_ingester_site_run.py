@@ -11,8 +11,9 @@ import pytest
 
 from daemons.ingester.account.functions import CallRefused, Distributions, Functions
 from daemons.ingester.account.sessions import Central, RoleRefused, SiteAccount
+from daemons.ingester.archive.episode import epoch_ms
 from daemons.ingester.archive.folders import INDEX_PATH
-from daemons.ingester.phases.index_marker import pending_marker
+from daemons.ingester.phases.index_marker import PendingMarker, pending_marker, stale_marker
 from daemons.ingester.phases.outcome import Phase, PhaseStatus
 from daemons.ingester.project.loading import ProjectSite
 from daemons.ingester.project.mappings import SiteMapping
@@ -60,6 +61,7 @@ class Account:
     refusals: int = 0
     """So many openings are refused."""
     functions_there: bool = True
+    caches_there: bool = True
     opened: int = 0
     invoked: list[tuple[str, bytes]] = field(default_factory=list)
     invalidated: list[str] = field(default_factory=list)
@@ -84,8 +86,18 @@ class Account:
     async def invalidate(self, distribution: str, _paths: Sequence[str], reference: str) -> str:
         """Note an invalidation."""
         assert reference
+        if not self.caches_there:
+            raise CallRefused(f"distribution {distribution!r} was not invalidated")
         self.invalidated.append(distribution)
         return "I1"
+
+
+def feed_of(audio_url: str) -> str:
+    """Return a feed of one episode."""
+    return (
+        "<rss><channel><item><title>Pilot</title><pubDate>Tue, 27 Sep 2022 09:00:00 GMT</pubDate>"
+        f'<enclosure url="{audio_url}"/></item></channel></rss>'
+    )
 
 
 @dataclass
@@ -308,21 +320,40 @@ async def test_a_trigger_that_failed_is_made_by_the_next_run(ground: RunGround) 
 
 
 @pytest.mark.asyncio
-async def test_nothing_is_uploaded_before_the_index_is_noted_as_due(ground: RunGround) -> None:
-    """A process that dies after its first upload must leave the note behind."""
+async def test_caches_that_did_not_forget_are_asked_by_the_next_run(ground: RunGround) -> None:
+    """Nothing is uploaded by then, and visitors would go on reading what was replaced."""
+    ground.fill_here()
+    ground.account.caches_there = False
+    first = await ground.run()
+    ground.account.caches_there = True
+
+    second = await ground.run()
+    await ground.run()
+
+    assert statuses(first)[Phase.INVALIDATION] is PhaseStatus.FAILED
+    assert (second.upload_total, statuses(second)[Phase.INVALIDATION]) == (0, PhaseStatus.OK)
+    assert ground.account.invalidated == ["E2EXAMPLE"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("marker_of", [pending_marker, stale_marker])
+async def test_nothing_is_uploaded_before_what_follows_is_noted_as_due(
+    ground: RunGround, marker_of: Callable[[Path, str], PendingMarker]
+) -> None:
+    """A process that dies after its first upload must leave the notes behind."""
     ground.fill_here()
     marked: list[bool] = []
 
     def watch(verb: Verb, _uri: S3Uri) -> None:
         if verb is Verb.PUT:
-            marked.append(pending_marker(ground.state, SITE).is_set())
+            marked.append(marker_of(ground.state, SITE).is_set())
 
     ground.requests.watch = watch
-    await ground.run(skip_cloud_indexing=True)
+    await ground.run(skip_cloud_indexing=True, skip_cloudfront_invalidation=True)
 
     assert marked
     assert all(marked)
-    assert pending_marker(ground.state, SITE).is_set()
+    assert marker_of(ground.state, SITE).is_set()
 
 
 @pytest.mark.asyncio
@@ -376,16 +407,53 @@ async def test_a_dry_run_plans_every_phase_and_changes_nothing(ground: RunGround
 
 
 @pytest.mark.asyncio
+async def test_a_dry_run_follows_a_new_episode_through_all_phases(ground: RunGround) -> None:
+    """Its files are on no disk yet, and yet it is transcribed, uploaded and indexed by the run."""
+    ground.podcast = replace(PODCAST, active=True)
+    ground.web = OneFeed(feed_of("https://cdn.example/pilot.mp3"))
+
+    result = await ground.run(dry_run=True)
+
+    key = f"hard-fork/2022-09-27_Pilot--{epoch_ms(NOON)}"
+    paths = [f"audio/{key}.mp3", f"transcripts/{key}.srt", f"search-entries/{key}.json"]
+    made = [*paths, manifest_path(), "rss/hard-fork.xml"]
+    assert set(result.planned) == {
+        f"add {key} 'Pilot'",
+        *(
+            f"{verb} {path}"
+            for verb, path in zip(("download", "transcribe", "write"), paths, strict=True)
+        ),
+        f"write {manifest_path()}",
+        "archive rss/hard-fork.xml",
+        *(f"upload {path}" for path in made),
+        f"invoke srt-indexing-{SITE}",
+        "invalidate the caches of E2EXAMPLE",
+    }
+    assert ground.files() == {}
+
+
+@pytest.mark.asyncio
+async def test_a_dry_run_transcribes_nothing_that_s3_has(ground: RunGround) -> None:
+    """A lost audio file is fetched from the web again, and its transcript is not made again."""
+    ground.object(manifest_path(), manifest_bytes([ARCHIVED]))
+    ground.object(TRANSCRIPT, SRT)
+    ground.podcast = replace(PODCAST, active=True)
+    ground.web = OneFeed(feed_of(str(ARCHIVED["originalAudioURL"])))
+
+    result = await ground.run(dry_run=True)
+
+    assert f"download {TRANSCRIPT}" in result.planned
+    assert not [line for line in result.planned if line.startswith("transcribe ")]
+
+
+@pytest.mark.asyncio
 async def test_a_dry_run_judges_by_the_manifest_that_the_pre_sync_would_leave(
     ground: RunGround,
 ) -> None:
     """On a new machine every episode would otherwise be planned as a new one."""
     ground.object(manifest_path(), manifest_bytes([ARCHIVED]))
     ground.podcast = replace(PODCAST, active=True)
-    ground.web = OneFeed(
-        "<rss><channel><item><title>Pilot</title><pubDate>Tue, 27 Sep 2022 09:00:00 GMT</pubDate>"
-        f'<enclosure url="{ARCHIVED["originalAudioURL"]}"/></item></channel></rss>'
-    )
+    ground.web = OneFeed(feed_of(str(ARCHIVED["originalAudioURL"])))
 
     result = await ground.run(dry_run=True)
 

@@ -203,6 +203,7 @@ def test_prefixes_are_known_by_their_namespace() -> None:
         (b'{"error": 404}', "breaks off at line 1"),
         (b"<!DOCTYPE html><html><p>Down<br></html>", "'html'"),
         (b"<html><body>404</body></html>", "'html'"),
+        (b"\n<!doctype html>\n<html lang=en><title>Moved</title>", "'html'"),
         (b'<feed xmlns="http://www.w3.org/2005/Atom"><entry/></feed>', "'feed'"),
         (b"<rss></rss>", "no rss/channel"),
         (b"<rss><item/></rss>", "no rss/channel"),
