@@ -2,11 +2,10 @@
 
 `look` is the gap report, written down as JSON; `night` is phase 0 and phase 3. Over HTTP it is the
 engine of a site; without an endpoint the listing is made in this process as it is asked for, and
-what is left is walking, merging and comparing.
+what is left is walking, merging and comparing. What loads is what a site's sync loads.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
@@ -17,45 +16,18 @@ from pathlib import Path
 
 import uvloop
 
-from bench.ingest_sites import MODIFIED, PAGE, Site
 from bench.trees import BUCKET
-from daemons.ingester.archive.folders import Folder
 from daemons.ingester.syncing.place import SitePlace
 from daemons.ingester.syncing.report import SyncReport, SyncStatus
 from daemons.ingester.syncing.site import SiteSync
-from daemons.ingester.syncing.transfer import SINGLE_PUT_BYTES_MAX, SYNC_POLICY
+from daemons.ingester.syncing.transfer import SYNC_POLICY
 from shared.aws.clients import ClientSettings, open_clients
 from shared.log import configure_logging
 from shared.s3.client import EngineSettings, S3Client
-from shared.s3.memory import MemoryStore
-from shared.s3.memory_buckets import MemoryBuckets
-from shared.s3.store import Checksums, ObjectInfo, ObjectStore, Page
-from shared.s3.uri import S3Uri
+from shared.s3.store import ObjectStore
 
-_ETAG = hashlib.md5(b"\0", usedforsecurity=False).hexdigest()
-
-
-class SyntheticListing(MemoryStore):
-    """Lists objects that are nowhere, a thousand a page."""
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(MemoryBuckets(BUCKET))
-        self._site = site
-
-    async def pages(
-        self, prefix: S3Uri, *, after: str = "", delimiter: str = "", deadline: float | None = None
-    ) -> AsyncIterator[Page]:
-        """Make the pages of a folder; nobody asks for a part of it."""
-        if after or delimiter or deadline is not None:
-            raise NotImplementedError("only whole folders are listed here")
-        found: list[ObjectInfo] = []
-        for key in self._site.paths(Folder(prefix.key.rstrip("/"))):
-            if len(found) == PAGE:
-                yield Page(found)
-                found = []
-            uri = S3Uri(prefix.bucket, key)
-            found.append(ObjectInfo(uri, 1, _ETAG, MODIFIED, Checksums(md5=_ETAG)))
-        yield Page(found)
+_IN_FLIGHT = 32
+"""As the sessions of sites have it."""
 
 
 def place_of(folder: Path) -> SitePlace:
@@ -106,12 +78,17 @@ async def _run(options: argparse.Namespace) -> Sequence[SyncReport]:
 
 @asynccontextmanager
 async def _store(options: argparse.Namespace) -> AsyncIterator[ObjectStore]:
-    """Open the engine as the ingester does."""
+    """Open the engine as `daemons.ingester.account.sessions` does."""
     if options.endpoint is None:
-        yield SyntheticListing(Site("made here", options.episodes))
+        from bench.ingest_listing import SyntheticListing  # noqa: PLC0415 - no site loads it
+
+        yield SyntheticListing(options.episodes)
         return
-    settings = EngineSettings(multipart_threshold=SINGLE_PUT_BYTES_MAX + 1, policy=SYNC_POLICY)
-    async with open_clients(ClientSettings("eu-west-1", endpoint_url=options.endpoint)) as clients:
+    chosen = ClientSettings("eu-west-1", endpoint_url=options.endpoint, connections=_IN_FLIGHT)
+    settings = EngineSettings(
+        in_flight=_IN_FLIGHT, parts=False, find_regions=False, policy=SYNC_POLICY
+    )
+    async with open_clients(chosen) as clients:
         yield S3Client(clients, settings, None)
 
 

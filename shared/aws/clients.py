@@ -21,11 +21,11 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from aiobotocore.utils import AioInstanceMetadataFetcher
 from botocore.handlers import add_expect_header
-from botocore.loaders import Loader, create_loader
 
 from shared.aws.answers import AnswerParsers
 from shared.aws.credentials import CredentialSource, SourceProvider
 from shared.aws.errors import SDK_ERRORS, translate
+from shared.aws.models import ServiceModels
 from shared.errors import PermanentError
 from shared.s3.uri import S3Uri
 
@@ -197,9 +197,9 @@ async def open_clients(settings: ClientSettings) -> AsyncIterator[ClientPool]:
 
 
 @cache
-def _loader() -> Loader:
+def _loader() -> ServiceModels:
     """Keep the service models, the bulk of a session, for every session of this process."""
-    return create_loader()
+    return ServiceModels()
 
 
 def _provider(settings: ClientSettings, *, refused: str) -> SourceProvider | None:
