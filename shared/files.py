@@ -119,10 +119,14 @@ def ready_folder(folder: Path, name: str, *, mode: int = 0o777) -> None:
             "give this user its folder, or name another"
         ) from error
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise UsageError(
-            f"the {name} {str(folder)!r} may not be written into by this user; "
-            "change its owner or mode, or name another"
-        )
+        raise UsageError(f"the {name} {str(folder)!r} {_why_closed(folder)}, or name another")
+
+
+def _why_closed(folder: Path) -> str:
+    # Disks that fail are mounted read-only by the system itself: no mode is to blame then.
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "is on a file system that is mounted read-only; look why, mount it for writing"
+    return "may not be written into by this user; change its owner or mode"
 
 
 def fsync_directory(folder: Path) -> None:

@@ -31,6 +31,14 @@ class OneLineParser(argparse.ArgumentParser):
         """Raise the message as a UsageError."""
         raise UsageError(f"{message}; see {self.prog} --help")
 
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        """Refuse a choice that there is not, in the words in which the model refuses one."""
+        # argparse would show what Python calls the members of an Enum.
+        if action.choices is not None and value not in action.choices:
+            flag = action.option_strings[-1] if action.option_strings else "command"
+            allowed = ", ".join(map(str, action.choices))
+            self.error(f"{flag} {value!r} is not valid; allowed: one of {allowed}")
+
 
 class _Formatter(argparse.HelpFormatter):
     """Prints `-i, --interval SECONDS` once instead of a placeholder per flag."""

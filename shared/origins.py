@@ -81,10 +81,17 @@ def read_text(spec: OptionSpec, text: str | list[str], origin: Origin) -> Given:
     |-----------------|--------------------------|-------------------|
     | list            | repeated                 | `a,b,c`           |
     | table           | repeated `name=value`    | `a=b,c=d`         |
-    | optional, empty | none                     | (not set at all)  |
+    | inherited, empty| none                     | (not set at all)  |
+    | optional, empty | an error                 | (not set at all)  |
+    | path, empty     | an error                 | (not set at all)  |
     | other           | the text                 | the text          |
+
+    Inherited is what a variable with a name of its own may give, as AWS_PROFILE does: only an empty
+    flag takes that away. Elsewhere `--sites "$SITES"` with nothing in it would mean all of them.
     """
-    if spec.optional and text == "":
+    if text == "" and (spec.optional or spec.kind is Kind.PATH):
+        if not (spec.optional and spec.fixed_variables):
+            raise ValueError(origin.complain(spec, text, "write a value, or leave the flag out"))
         return Given(None, text, origin)
     if spec.kind not in {Kind.LIST, Kind.TABLE}:
         return Given(text, text, origin)

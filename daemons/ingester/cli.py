@@ -124,7 +124,7 @@ def _not_due(settings: Settings, folder: Path) -> ExitStatus | None:
     wanted = choose_sites(load_sites(settings.root), settings.sites).known_ids
     now = datetime.now(UTC)
     least = timedelta(hours=settings.min_interval_hours)
-    due = load_interval(folder).due_at(wanted, least, now)
+    due = load_interval(folder).due_at(wanted, least, now, settings.confined_by)
     if due <= now:
         return None
     at = due.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,6 +1,7 @@
 """Settings as every command of the ingester means them: with the project's own word on the log."""
 
 from daemons.ingester.project.files import read_variables
+from daemons.ingester.project.sites import choose_sites, load_sites
 from daemons.ingester.settings import Settings, plain_level
 from shared.errors import UsageError
 from shared.settings import Loaded
@@ -17,6 +18,8 @@ def complete(loaded: Loaded[Settings]) -> Settings:
     """
     settings = loaded.settings
     _check(settings)
+    if loaded.origins["sites"].source == "flag":
+        _check_sites(settings)
     if loaded.origins["log_level"].source == "flag":
         return settings
     path = settings.root / ".env.local"
@@ -30,6 +33,20 @@ def complete(loaded: Loaded[Settings]) -> Settings:
             "allowed: trace, debug, info, warn, error"
         )
     return settings.model_copy(update={"log_level": level})
+
+
+def _check_sites(settings: Settings) -> None:
+    """Refuse a site on the line that nobody knows; UsageError.
+
+    Who mistypes one sees it at once: it is no run that failed. In the file nobody would see it, and
+    a project that has no sites is more than a mistyped name: both are left to the run, which keeps
+    that it could not begin.
+    """
+    try:
+        found = load_sites(settings.root)
+    except UsageError:
+        return
+    choose_sites(found, settings.sites)
 
 
 def _check(settings: Settings) -> None:

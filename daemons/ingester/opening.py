@@ -83,11 +83,21 @@ class RecordedIngester(Ingester):
 def _check_summary(settings: Settings) -> None:
     """Refuse before hours of work what could not be written after them."""
     path = settings.json_summary
-    if path is not None and not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+    if path is None:
+        return
+    failed = f"--json-summary {str(path)!r} cannot be written"
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise UsageError(
-            f"--json-summary {str(path)!r} cannot be written: its folder is not there, or not "
-            "ours; make it, or name another"
+            f"{failed}: its folder is not there, or not ours; make it, or name another"
         )
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise UsageError(
+            f"{failed}: {(error.strerror or str(error)).lower()}; name another file"
+        ) from error
+    if is_folder:
+        raise UsageError(f"{failed}: it is a folder; name a file in it")
 
 
 def _next_run(settings: Settings, state: Path) -> NextRun | None:

@@ -38,9 +38,11 @@ async def show_plan(settings: Settings, state_folder: Path) -> ExitStatus:
 async def run_checks(settings: Settings, state_folder: Path) -> ExitStatus:
     """Print whether sites, folders, programs, keys and roles are in order."""
     project = await to_thread.run_sync(_load, settings, state_folder)
-    local = await to_thread.run_sync(
-        lambda: write_checks([Check("settings", ""), *_check_here(settings, project)])
-    )
+    here = await to_thread.run_sync(lambda: list(_check_here(settings, project)))
+    speech: list[Check] = []
+    if not settings.skip_audio_processing:
+        speech = [await _check_recogniser(settings, project, each) for each in project.sites]
+    local = write_checks([Check("settings", ""), *here, *speech])
     if project.keys is None:
         return local
     async with open_central(project.keys, endpoint_url=settings.endpoint_url) as central:
@@ -72,17 +74,19 @@ def _check_here(settings: Settings, project: Project) -> Iterator[Check]:
     if not settings.skip_audio_processing:
         for name in ("ffprobe", "ffmpeg"):
             yield check_program(name, name, settings.root)
-        for target in project.sites:
-            yield _check_recogniser(settings, project, target)
     for name, command in (("index", settings.index_command), ("hook", settings.failure_hook)):
         if command:
             yield check_program(name, command[0], Path.cwd())
 
 
-def _check_recogniser(settings: Settings, project: Project, target: ProjectSite) -> Check:
+async def _check_recogniser(settings: Settings, project: Project, target: ProjectSite) -> Check:
+    """Look whether a site's recogniser could begin, as the run looks before the first episode."""
     name = f"speech {target.site.id}"
     try:
-        transcriber_for(settings.root, project.data, target.site, os.environ)
+        transcriber = await to_thread.run_sync(
+            transcriber_for, settings.root, project.data, target.site, os.environ
+        )
+        await transcriber.check()
     except UsageError as error:
         return Check(name, "", str(error).replace("\n", "; "))
     return Check(name, "")

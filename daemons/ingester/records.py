@@ -93,7 +93,7 @@ class Records:
 
     def _ended(self, result: RunResult) -> None:
         interval = load_interval(self._state)
-        interval = interval.ended(result, local_only=self._settings.local_only)
+        interval = interval.ended(result, self._settings.confined_by)
         self._save(interval)
         self._summary = _kept("history", lambda: History(self._state).add(result))
         if (path := self._settings.json_summary) is not None:

@@ -37,7 +37,7 @@ from daemons.ingester.syncing.transfer import no_step
 from daemons.ingester.web.addresses import parse_networks
 from daemons.ingester.web.fetch import WebLimits, default_user_agent, open_web
 from shared.errors import AlreadyRunning, SuiteError
-from shared.files import make_folders
+from shared.files import ready_folder
 from shared.lifecycle import Control, log_pass
 from shared.lock import hold_lock
 
@@ -109,13 +109,14 @@ class Ingester:
         """Do one run.
 
         Raises:
-            UsageError: the project as a whole cannot run; nothing was begun.
+            UsageError: the project as a whole cannot run, or its data folder is not for us; nothing
+                was begun.
             RunLocked: another process is at it.
         """
         project = await to_thread.run_sync(self._load)
         if self._surroundings.dry_run:
             return await self._run(project)
-        await to_thread.run_sync(make_folders, project.data)
+        await to_thread.run_sync(ready_folder, project.data.absolute(), "data folder")
         with _alone(project.data, self._surroundings.state):
             work = speech_work(project.data)
             await to_thread.run_sync(remove_dead_workspaces, work, self._surroundings.now())

@@ -16,6 +16,17 @@ from shared.options import Option
 _FOLDERS = ", ".join(folder.value for folder in Folder)
 _LEVELS = {"trace": "debug", "warn": "warning"}
 """Names of levels that people know from elsewhere."""
+_LEFT_OUT = (
+    "local_only",
+    "skip_pre_sync",
+    "skip_rss_retrieval",
+    "skip_audio_processing",
+    "skip_search_entries",
+    "skip_s3_sync",
+    "skip_cloud_indexing",
+    "skip_cloudfront_invalidation",
+)
+"""Switches that leave work undone; the gap report, which can be left out too, is none."""
 
 
 class ProjectSettings(BasicSettings):
@@ -172,7 +183,15 @@ class Settings(ProjectSettings):
         if value is not None:
             named = _folders(value)
             if not named:
-                raise ValueError("names no folder")
+                raise ValueError(f"it names no folder; allowed: {_FOLDERS}")
+        return value
+
+    @field_validator("user_agent")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        # A line end in a header would begin another header.
+        if value is not None and not value.isprintable():
+            raise ValueError("allowed: one line of text, without control characters")
         return value
 
     @field_validator("allow_networks")
@@ -193,6 +212,19 @@ class Settings(ProjectSettings):
         """The folders named by --sync-folders; empty: all of a site."""
         return _folders(self.sync_folders or "")
 
+    @property
+    def confined_by(self) -> str:
+        """The options with which a run leaves work undone, in one order; empty: it does it all."""
+        flags = [f"--{name.replace('_', '-')}" for name in _LEFT_OUT if getattr(self, name)]
+        chosen = set(self.folders)
+        if chosen and chosen != set(Folder):
+            flags.append("--sync-folders=" + ",".join(sorted(each.value for each in chosen)))
+        if self.max_episodes is not None:
+            flags.append(f"--max-episodes={self.max_episodes}")
+        if self.only_episode:
+            flags.append(f"--only-episode={self.only_episode}")
+        return " ".join(flags)
+
 
 def plain_level(value: object) -> object:
     """Return a level under our name for it; anything else as it is."""
@@ -202,7 +234,14 @@ def plain_level(value: object) -> object:
 
 def _folders(text: str) -> tuple[Folder, ...]:
     """Return the folders that a text names; ValueError for a name that is none."""
-    return tuple(Folder(name.strip()) for name in text.split(",") if name.strip())
+    return tuple(_folder(name.strip()) for name in text.split(",") if name.strip())
+
+
+def _folder(name: str) -> Folder:
+    try:
+        return Folder(name)
+    except ValueError:
+        raise ValueError(f"{name!r} is no folder; allowed: {_FOLDERS}") from None
 
 
 def state_folder(settings: ProjectSettings, environ: Mapping[str, str]) -> Path:

@@ -39,6 +39,7 @@ from daemons.ingester.settings import Settings
 from daemons.ingester.syncing.gap import Part
 from daemons.ingester.syncing.manifests import ManifestSync
 from daemons.ingester.syncing.one_way import SyncRules
+from daemons.ingester.syncing.place import require_files
 from daemons.ingester.syncing.report import SyncReport
 from daemons.ingester.syncing.site import SiteSync
 
@@ -98,7 +99,7 @@ class SitePhases:
         """Phase 0.5: say how both sides stand."""
         if self.known.synced is None:
             if not self._settings.skip_pre_sync:
-                return Outcome(blocked="S3 was not reached in pre-sync")
+                return Outcome(blocked="S3 was not reached in pre-sync", told=True)
             self.known.synced = await self._sync(await self._account(), self._folders).look()
             self._note(self.known.synced)
         report = self.known.synced
@@ -147,7 +148,19 @@ class SitePhases:
         return report.outcome
 
     async def audio(self) -> Outcome:
-        """Phase 2: transcribe, and correct what is there."""
+        """Phase 2: transcribe, and correct what is there; either can be had without the other."""
+        await to_thread.run_sync(require_files, self._target.place)
+        report = SpeechReport()
+        if self._settings.skip_audio_processing:
+            report.outcome.skipped = "--skip-audio-processing"
+        else:
+            await self._transcribe(report)
+        if self._settings.reapply_spelling_corrections:
+            await self._correct(report.outcome)
+        return report.outcome
+
+    async def _transcribe(self, report: SpeechReport) -> None:
+        """Transcribe what has no transcript, as a part of phase 2."""
         away = self.known.away
         rules = SpeechRules(
             limit=self._settings.transcribe_limit,
@@ -157,7 +170,6 @@ class SitePhases:
             dry_run=self._dry_run,
             coming=[path for path in self.known.made if folder_of(path) is Folder.AUDIO],
         )
-        report = SpeechReport()
         try:
             await transcribe_site(
                 self._target.site,
@@ -176,9 +188,6 @@ class SitePhases:
             self.result.corrections = report.corrections
             self.result.superseded = report.superseded
             self._take(report.made, report.planned)
-        if self._settings.reapply_spelling_corrections:
-            await self._correct(report.outcome)
-        return report.outcome
 
     async def _correct(self, outcome: Outcome) -> None:
         """Correct the transcripts that are here, as a part of phase 2."""
@@ -203,6 +212,7 @@ class SitePhases:
 
     async def entries(self) -> Outcome:
         """Phase 2.5: write search entries."""
+        await to_thread.run_sync(require_files, self._target.place)
         report, known = EntriesReport(), self.known
         preview = EntriesPreview(known.manifest, known.made, known.replaced)
         try:

@@ -4,16 +4,18 @@
 |-------------------------------------------------|----------------------------------|
 | phase 0 failed, and no manifest is here         | the site is blocked              |
 | phase 0 failed, and a manifest is here          | 1 to 2.5 run; 3 tries on its own |
-| the same, and S3 was never compared before      | neither fetched nor made anew    |
+| the same, and S3 was not brought here whole     | neither fetched nor made anew    |
 | a manifest cannot be read, local files are gone | the site is blocked              |
+| what is known of local files cannot be read     | the site is blocked              |
 | feeds, audio or entries failed                  | the others go on, phase 3 too    |
 | phase 3 failed                                  | what was uploaded is indexed     |
 | S3 has audio or transcripts that did not come   | neither fetched nor made anew    |
 
-Rule: what goes wrong stays inside the site, as an outcome of a phase.
+Rule: what goes wrong stays inside the site, as an outcome of a phase, and is an error of the first
+phase that meets it: a refused role, or a broken manifest, must not read like eight mistakes.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -30,7 +32,8 @@ from daemons.ingester.run_tools import RunTools
 from daemons.ingester.runs.results import SiteResult
 from daemons.ingester.settings import Settings
 from daemons.ingester.site_phases import SitePhases
-from daemons.ingester.syncing.place import LocalFilesMissing, load_counts
+from daemons.ingester.syncing.brought import load_brought
+from daemons.ingester.syncing.place import LocalFilesMissing, require_files
 from shared.errors import SuiteError
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -48,6 +51,8 @@ _SKIPS: Mapping[Phase, str] = {
 _IN_AWS = frozenset(
     {Phase.PRE_SYNC, Phase.CONSISTENCY, Phase.UPLOAD, Phase.INDEXING, Phase.INVALIDATION}
 )
+_FOUND_IN_S3 = frozenset({Folder.AUDIO, Folder.TRANSCRIPTS})
+"""What is neither fetched nor made where S3 may have it."""
 
 
 class SiteRun:
@@ -95,41 +100,59 @@ class SiteRun:
             outcome = Outcome(blocked=self._phases.known.halt)
         else:
             self._log.info("phase_started", phase=phase.value)
-            try:
-                outcome = await work()
-            except LocalFilesMissing as error:
-                self._phases.known.halt, outcome = str(error), Outcome(fatal=str(error))
-            except (SuiteError, OSError) as error:
-                outcome = Outcome(fatal=str(error))
+            outcome = await self._guarded(work)
         if phase is Phase.PRE_SYNC and outcome.status.is_bad:
-            await self._judge_without_s3()
+            judged = await self._guarded(self._judge_without_s3)
+            # Who does not know what S3 may have must not make any of it.
+            self._phases.known.halt = self._phases.known.halt or judged.fatal
         outcome.duration_ms = int((anyio.current_time() - began) * 1000)
+        outcome.told = outcome.told or self._is_told(outcome.faults)
         self.result.outcomes[phase] = outcome
         self._tell(phase, outcome)
+
+    async def _guarded(self, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """Return the outcome of some work, as which whatever ended it counts too."""
+        try:
+            return await work()
+        except LocalFilesMissing as error:
+            self._phases.known.halt = str(error)
+            return Outcome(fatal=str(error))
+        except (SuiteError, OSError) as error:
+            return Outcome(fatal=str(error))
 
     def _not_wanted(self, phase: Phase) -> str:
         if self._settings.local_only and phase in _IN_AWS:
             return "--local-only"
+        if phase is Phase.AUDIO and self._settings.reapply_spelling_corrections:
+            # The phase leaves transcribing out by itself, and corrects.
+            return ""
         name = _SKIPS[phase]
         return f"--{name.replace('_', '-')}" if getattr(self._settings, name) else ""
 
-    async def _judge_without_s3(self) -> None:
+    def _is_told(self, faults: Sequence[str]) -> bool:
+        """Say whether earlier phases met the same, alone or among others."""
+        told = "\n".join(fault for each in self.result.outcomes.values() for fault in each.faults)
+        return bool(faults) and all(fault in told for fault in faults)
+
+    async def _judge_without_s3(self) -> Outcome:
         """Block a site that would begin its archive anew because S3 could not be read."""
         known = self._phases.known
         is_here = await to_thread.run_sync(has_manifest, self._target.place)
         if is_here and known.synced is None:
             await self._judge_unseen()
-        if is_here or known.halt:
-            return
-        known.halt = (
-            "S3 could not be read and there is no manifest here; going on would download and "
-            "transcribe the whole archive again"
-        )
+        if not (is_here or known.halt):
+            known.halt = (
+                "there is no manifest here, and none came from S3; going on would download and "
+                "transcribe the whole archive again"
+            )
+        return Outcome()
 
     async def _judge_unseen(self) -> None:
-        """Make nothing anew that S3 may have, where both sides were never compared before."""
-        if not await to_thread.run_sync(load_counts, self._target.place):
-            self._phases.known.away = NotHere(folders={Folder.AUDIO, Folder.TRANSCRIPTS})
+        """Make nothing anew that S3 may have: what was not brought here whole by the last pull."""
+        place = self._target.place
+        await to_thread.run_sync(require_files, place)
+        brought = await to_thread.run_sync(load_brought, place)
+        self._phases.known.away = NotHere(folders=_FOUND_IN_S3 - brought)
 
     def _tell(self, phase: Phase, outcome: Outcome) -> None:
         facts = {
@@ -137,8 +160,8 @@ class SiteRun:
             "status": outcome.status.value,
             "duration_seconds": round(outcome.duration_ms / 1000, 3),
         }
-        if outcome.status.is_bad:
-            reason = outcome.blocked or outcome.fatal
-            self._log.error("phase_ended", **facts, reason=reason, failed=outcome.problems.count)
+        if outcome.errors or outcome.problems.count:
+            failed = outcome.problems.count
+            self._log.error("phase_ended", **facts, reason=outcome.reason, failed=failed)
         else:
             self._log.info("phase_ended", **facts)

@@ -133,15 +133,19 @@ def render_status(status: Status, now: datetime) -> str:
 
 def _shown_run(run: Mapping[str, object], now: datetime) -> Iterator[str]:
     ended = datetime.fromisoformat(str(run["ended_at"]))
-    how = "interrupted" if run["interrupted"] else f"{run['errors']} errors"
+    how = "interrupted" if run["interrupted"] else _errors(run["errors"])
     yield f"  last run    ended {ago((now - ended).total_seconds())} after {run['took']}, {how}"
     counts, sites = run["counts"], run["sites"]
     if isinstance(counts, dict):
         yield "  counts      " + ", ".join(f"{name} {count}" for name, count in counts.items())
     for site in sites if isinstance(sites, list) else ():
         if site["errors"]:
-            yield f"  {site['site']:<11} {site['errors']} errors"
+            yield f"  {site['site']:<11} {_errors(site['errors'])}"
             yield from (f"    {line}" for line in _texts(site["first_errors"]))
+
+
+def _errors(count: object) -> str:
+    return "1 error" if count == 1 else f"{count} errors"
 
 
 def _texts(listed: object) -> Sequence[str]:

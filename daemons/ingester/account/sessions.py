@@ -47,6 +47,18 @@ _IN_FLIGHT = 32
 _CONTROL_CONNECTIONS = 4
 _SPARE = timedelta(seconds=60)
 """Keys with so much time left serve on while STS gives no answer."""
+_KEYS_FAILED, _KEYS_ADVICE = f"the keys of {FILE_NAME} cannot be used", "replace them"
+_KEY_FAULTS = frozenset(
+    {
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+"""What STS says of the keys of whoever asks, whatever is asked."""
 _MILLISECOND = 1000
 
 Result = TypeVar("Result")
@@ -97,13 +109,12 @@ class Central:
         Raises:
             RoleRefused, RoleUnavailable: they are refused, or STS cannot be asked.
         """
-        failed = f"the keys of {FILE_NAME} cannot be used"
 
         async def ask() -> str:
             client = await self._clients.client("sts")
             return str((await client.get_caller_identity())["Arn"])
 
-        return await self._repeat(failed, "replace them", ask)
+        return await self._repeat(_KEYS_FAILED, _KEYS_ADVICE, ask)
 
     @asynccontextmanager
     async def site(
@@ -285,6 +296,8 @@ async def open_central(
 def _translated(failed: str, advice: str, found: ObjectError) -> RoleRefused | RoleUnavailable:
     said = " ".join(part for part in (found.code, found.answer.message) if part)
     # Long-lived keys do not expire: those that do are not the ones that were meant.
-    if isinstance(found, TransientError) and not isinstance(found, CredentialsExpired):
+    if isinstance(found, CredentialsExpired) or found.code in _KEY_FAULTS:
+        return RoleRefused(f"{_KEYS_FAILED}: {said}; {_KEYS_ADVICE}")
+    if isinstance(found, TransientError):
         return RoleUnavailable(f"{failed}: {said}")
     return RoleRefused(f"{failed}: {said}; {advice}")

@@ -22,7 +22,7 @@ from daemons.ingester.project.loading import Project, load_project
 from daemons.ingester.settings import Settings, state_folder
 from shared.checks import shown
 from shared.errors import ExitStatus
-from shared.files import make_folders
+from shared.files import ready_folder
 from shared.lifecycle import run
 from shared.lock import hold_lock
 from shared.log import configure_logging
@@ -142,10 +142,11 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 def hold_data(project: Project) -> Iterator[None]:
     """Have the local files to ourselves; AlreadyRunning where a run, or another command, has them.
 
-    Made is the data folder where it is not there yet: the first sync fills it.
+    Made is the data folder where it is not there yet: the first sync fills it. UsageError where it,
+    or the state folder, may not be written into.
     """
-    make_folders(project.data)
-    make_folders(project.state)
+    ready_folder(project.data.absolute(), "data folder")
+    ready_folder(project.state, "state folder", mode=0o700)
     advice = "wait for its end, or stop it"
     with hold_lock(project.data, notes=project.state, advice=advice):
         yield

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -26,7 +26,7 @@ from daemons.ingester.syncing.report import SyncReport
 from daemons.ingester.syncing.site import SiteSync
 from shared.checks import shown
 from shared.errors import ExitStatus
-from shared.files import make_folders, open_durably
+from shared.files import open_durably, ready_folder
 
 SUMMARY = "compare the local files of sites with S3, and move nothing"
 
@@ -47,6 +47,9 @@ def main(argv: Sequence[str]) -> int:
     call = read_call(_VERB, argv, _add_flags)
     rules = SyncRules(call.settings.folders or SYNCED)
     project = call.project()
+    if call.arguments.output is not None:
+        # Before the work: thousands of listings later is too late for a mistyped name.
+        ready_folder(call.arguments.output, "folder of --output")
     return run_command(partial(_gap, call, project, rules))
 
 
@@ -68,22 +71,32 @@ async def _gap(call: Call, project: Project, rules: SyncRules) -> ExitStatus:
 
         answers = await at_each_site(project, look, at_once=call.settings.sites_at_once)
     at = datetime.now(UTC)
-    await to_thread.run_sync(_write, call, answers, at)
-    whole = [_tell(call, answer) for answer in answers]
+    unwritten = await to_thread.run_sync(_write, call, answers, at)
+    whole = [_tell(call, answer, unwritten.get(answer.site_id)) for answer in answers]
     return ExitStatus.DONE if all(whole) else ExitStatus.UNEXPECTED
 
 
-def _write(call: Call, answers: Sequence[Answer[SyncReport]], at: datetime) -> None:
-    """Print the reports, and write them where that is wanted."""
+def _write(call: Call, answers: Sequence[Answer[SyncReport]], at: datetime) -> Mapping[str, str]:
+    """Print the reports, and write them where that is wanted; returns why not, by site."""
     folder: Path | None = call.arguments.output
-    if folder is not None:
-        make_folders(folder)
+    unwritten: dict[str, str] = {}
     for gap in (answer.found.gap for answer in answers if answer.found is not None):
         as_text = call.arguments.format == "text"
         sys.stdout.writelines(_text(gap) if as_text else gap.to_json(at))
-        if folder is not None:
-            with open_durably(folder / f"{gap.site_id}.json", replace=True) as stream:
-                stream.writelines(piece.encode() for piece in gap.to_json(at))
+        if folder is not None and (fault := _save(folder / f"{gap.site_id}.json", gap, at)):
+            unwritten[gap.site_id] = fault
+    return unwritten
+
+
+def _save(path: Path, gap: GapReport, at: datetime) -> str:
+    """Write a report; returns why it could not be written."""
+    try:
+        with open_durably(path, replace=True) as stream:
+            stream.writelines(piece.encode() for piece in gap.to_json(at))
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        return f"{str(path)!r} cannot be written: {said}; name another folder with --output"
+    return ""
 
 
 def _text(gap: GapReport) -> Iterator[str]:
@@ -97,9 +110,9 @@ def _text(gap: GapReport) -> Iterator[str]:
     yield "\n"
 
 
-def _tell(call: Call, answer: Answer[SyncReport]) -> bool:
-    """Say on stderr what could not be compared; returns whether everything was."""
-    reasons = [answer.error] if answer.error else []
+def _tell(call: Call, answer: Answer[SyncReport], unwritten: str | None) -> bool:
+    """Say on stderr what could not be compared or written; returns whether everything was."""
+    reasons = [reason for reason in (answer.error, unwritten) if reason]
     if answer.found is not None:
         reasons += [f"{each.value}: {why}" for each, why in answer.found.unlisted.items()]
         reasons += [f"{note.path!r}: {note.reason}" for note in answer.found.failures.named]

@@ -13,6 +13,7 @@ from daemons.ingester.phases.index_build import build_index
 from daemons.ingester.phases.index_marker import pending_marker
 from daemons.ingester.phases.outcome import Phase
 from daemons.ingester.project.loading import ProjectSite
+from daemons.ingester.syncing.place import require_files
 from shared.errors import ExitStatus
 
 SUMMARY = "write search entries alone, or have the index built"
@@ -32,6 +33,7 @@ async def _build_here(call: Call) -> ExitStatus:
     project = call.project(local_only=True)
 
     async def build(target: ProjectSite) -> str:
+        await to_thread.run_sync(require_files, target.place)
         if not await build_index(call.settings.index_command, target.place):
             return _UNCHANGED
         marker = pending_marker(call.state, target.site.id)

@@ -98,4 +98,6 @@ async def _here(step: Step, call: Call) -> ExitStatus:
 def only(phase: Phase, settings: Settings) -> Settings:
     """Return settings with which a run does this phase and no other."""
     skips = {name: each is not phase for each, name in _SKIPS.items()}
-    return settings.model_copy(update={"local_only": True, **skips})
+    corrects = phase is Phase.AUDIO and settings.reapply_spelling_corrections
+    alone = {"local_only": True, "reapply_spelling_corrections": corrects, **skips}
+    return settings.model_copy(update=alone)

@@ -163,8 +163,12 @@ class ConsistencyReport:
             lines += [f"  {_on_one_line(finding.item)}: {finding.message}" for finding in named]
             if self.found[kind] > len(named):
                 lines.append(f"  and {self.found[kind] - len(named)} more")
-        lines.append(f"{self.errors} errors, {self.warnings} warnings")
+        lines.append(f"{_counted(self.errors, 'error')}, {_counted(self.warnings, 'warning')}")
         return "\n".join(lines)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def compare_holdings(

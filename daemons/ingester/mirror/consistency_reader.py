@@ -27,7 +27,7 @@ from daemons.ingester.project.sites import Site
 from daemons.ingester.speech.judge import unpunctuated_ms
 from daemons.ingester.speech.srt import decode_srt, parse_srt
 from daemons.ingester.syncing.manifests import ManifestUnreadable
-from daemons.ingester.syncing.place import SitePlace
+from daemons.ingester.syncing.place import SitePlace, require_files
 from shared.errors import SuiteError
 from shared.files import contained
 
@@ -40,8 +40,10 @@ async def check_consistency(
     """Check the local files of a site.
 
     Raises:
+        LocalFilesMissing: the local files are gone; see `syncing.place`.
         LocalListingFailed: a folder of the site cannot be read.
     """
+    await to_thread.run_sync(require_files, place)
     report = ConsistencyReport(site.id)
     try:
         manifest = await to_thread.run_sync(load_manifest, place)

@@ -2,7 +2,8 @@
 
 Which ones changed is told by their content and times: phase 2.5 makes their search entries anew,
 phase 3 uploads them, phase 4 has them indexed. Rule: a transcript of which S3 may have a newer one
-that could not be had is left, since writing it would make ours the newer one.
+that could not be had is left, since writing it would make ours the newer one; so is one of which
+not every cue can be read, since what was not read would be lost, and S3's copy with it.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -18,6 +19,7 @@ from daemons.ingester.phases.outcome import Outcome
 from daemons.ingester.project.sites import Site
 from daemons.ingester.speech.corrections import Correction
 from daemons.ingester.speech.spelling import (
+    CuesNotRead,
     count_corrections,
     load_corrections,
     reapply_corrections,
@@ -134,6 +136,9 @@ class _Correcting:
         for name in names:
             try:
                 self._one(name)
+            except CuesNotRead as error:
+                outcome.warnings.add(name, str(error))
+                log.warning("transcript_not_corrected", path=name, reason=str(error))
             except (SuiteError, OSError) as error:
                 outcome.problems.add(name, str(error))
                 if is_full(error):

@@ -60,7 +60,24 @@ class Outcome:
     """Why it could not begin."""
     skipped: str = ""
     """Why it was not wanted."""
+    told: bool = False
+    """Whether an earlier phase has said why: one cause is one error."""
     duration_ms: int = 0
+
+    @property
+    def reason(self) -> str:
+        """Why the phase as a whole ended as it did, where that needs a reason."""
+        return self.blocked or self.fatal or self.skipped
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What stood in the way of the phase as a whole, and what ended it."""
+        return tuple(filter(None, (self.blocked, self.fatal)))
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Those of the faults that are errors of their own."""
+        return () if self.told else self.faults
 
     @property
     def status(self) -> PhaseStatus:

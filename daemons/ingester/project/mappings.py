@@ -1,27 +1,31 @@
 """Where each site lives: `.site-account-mappings.json` for S3, `.local-files-config.json` here.
 
 A site without a usable mapping is blocked and the others run; that is found out before anything
-has begun. A data folder that is configured and not there stops everything: it is a drive that is
-not mounted, and starting anew would download and transcribe the whole archive again.
+has begun. A bucket is one site's: each of two would take the files of the other for its own, and
+merge their manifests, so both are blocked, also where one of them alone was chosen. A data folder
+that is configured and not there stops everything: it is a drive that is not mounted, and starting
+anew would download and transcribe the whole archive again.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from daemons.ingester.project.files import read_object
 from daemons.ingester.project.sites import SiteProblem
+from daemons.ingester.project.wording import matching, sentence_of
 from shared.errors import UsageError
 
 MAPPINGS_NAME = ".site-account-mappings.json"
 LOCAL_FILES_NAME = ".local-files-config.json"
 DEFAULT_DATA_FOLDER = "aws-local-dev"
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -30,8 +34,8 @@ class SiteMapping(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", alias_generator=to_camel)
 
-    account_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")]
-    bucket_name: Annotated[str, StringConstraints(pattern=f"^{_BUCKET.pattern}$")]
+    account_id: Annotated[str, matching(_ACCOUNT, "the 12 digits of an account")]
+    bucket_name: Annotated[str, matching(_BUCKET, "a bucket's name")]
     cloudfront_id: str | None = None
     """Of the distribution to invalidate; None where there is none."""
     cloudfront_domain: str | None = None
@@ -52,6 +56,7 @@ def load_mappings(root: Path, site_ids: Iterable[str]) -> Mappings:
     document = read_object(path)
     if document is None:
         raise UsageError(f"{str(path)!r} is missing; it names the account and bucket of each site")
+    sharing = _sharing(document)
     by_site: dict[str, SiteMapping] = {}
     problems: list[SiteProblem] = []
     for site_id in site_ids:
@@ -59,9 +64,15 @@ def load_mappings(root: Path, site_ids: Iterable[str]) -> Mappings:
             problems.append(SiteProblem(site_id, path, "the site has no entry"))
             continue
         try:
-            by_site[site_id] = SiteMapping.model_validate(document[site_id])
+            mapping = SiteMapping.model_validate(document[site_id])
         except ValidationError as error:
-            problems.append(SiteProblem(site_id, path, _sentences(error)))
+            details = error.errors(include_url=False)
+            problems.append(SiteProblem(site_id, path, "\n".join(map(sentence_of, details))))
+            continue
+        if others := [each for each in sharing[mapping.bucket_name] if each != site_id]:
+            problems.append(SiteProblem(site_id, path, _not_its_own(mapping.bucket_name, others)))
+        else:
+            by_site[site_id] = mapping
     return Mappings(by_site, tuple(problems))
 
 
@@ -83,10 +94,18 @@ def find_data_folder(root: Path) -> Path:
     return folder
 
 
-def _sentences(error: ValidationError) -> str:
-    lines = []
-    for detail in error.errors(include_url=False):
-        field = ".".join(map(str, detail["loc"])) or "the entry"
-        shown = "" if detail["type"] == "missing" else f" {str(detail['input'])[:80]!r}"
-        lines.append(f"{field}{shown}: {detail['msg'][0].lower()}{detail['msg'][1:]}")
-    return "\n".join(lines)
+def _sharing(document: Mapping[str, object]) -> Mapping[str, Sequence[str]]:
+    """Return which entries name each bucket, those of other sites and broken ones included."""
+    sharing: dict[str, list[str]] = {}
+    for site_id, entry in document.items():
+        name = entry.get("bucketName") if isinstance(entry, dict) else None
+        if isinstance(name, str):
+            sharing.setdefault(name, []).append(site_id)
+    return sharing
+
+
+def _not_its_own(bucket: str, others: Sequence[str]) -> str:
+    return (
+        f"bucketName {bucket!r} is that of {', '.join(map(repr, others))} too; give each site a "
+        "bucket of its own, or remove the entry that is not used any more"
+    )

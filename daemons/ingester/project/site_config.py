@@ -7,7 +7,7 @@ newer page must not stop the archive. Rule: every mistake is a line with the fie
 import re
 from collections.abc import Sequence
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,13 +20,13 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
+
+from daemons.ingester.project.wording import matching, sentence_of
 
 _SITE_ID = re.compile(r"[a-z][a-z-]{0,31}")
 _PODCAST_ID = re.compile(r"[a-z_-]{1,64}")
 _DOMAIN = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
 _FEED_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,120}\.xml")
-_SHOWN_MAX = 80
 
 
 class Status(Enum):
@@ -34,15 +34,6 @@ class Status(Enum):
 
     ACTIVE = "active"
     INACTIVE = "inactive"
-
-
-def _matching(pattern: re.Pattern[str], allowed: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise ValueError(f"allowed: {allowed}")
-        return value
-
-    return AfterValidator(check)
 
 
 def _feed_url(value: str) -> str:
@@ -69,8 +60,8 @@ class _Part(BaseModel):
 class PodcastConfig(_Part):
     """One entry of `includedPodcasts`."""
 
-    id: Annotated[str, _matching(_PODCAST_ID, "1 to 64 of a-z, '_' and '-'")]
-    rss_feed_file: Annotated[str, _matching(_FEED_FILE, "a plain file name that ends in '.xml'")]
+    id: Annotated[str, matching(_PODCAST_ID, "1 to 64 of a-z, '_' and '-'")]
+    rss_feed_file: Annotated[str, matching(_FEED_FILE, "a plain file name that ends in '.xml'")]
     title: _Text
     status: Annotated[Status, Field(strict=False)]
     url: Annotated[str, AfterValidator(_feed_url)]
@@ -85,8 +76,8 @@ class AppHeader(_Part):
 class SiteConfig(_Part):
     """What the ingester reads of a site's configuration."""
 
-    id: Annotated[str, _matching(_SITE_ID, "1 to 32 of a-z and '-', a letter first")]
-    domain: Annotated[str, _matching(_DOMAIN, "a domain such as 'hardfork.browse.show'")]
+    id: Annotated[str, matching(_SITE_ID, "1 to 32 of a-z and '-', a letter first")]
+    domain: Annotated[str, matching(_DOMAIN, "a domain such as 'hardfork.browse.show'")]
     app_header: AppHeader
     included_podcasts: Annotated[list[PodcastConfig], Field(min_length=1)]
     whisper_transcription_prompt: _Text
@@ -111,34 +102,10 @@ def parse_site_config(document: object, folder_name: str) -> SiteConfig:
         config = SiteConfig.model_validate(document)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise ValueError("\n".join(_sentence(detail) for detail in details)) from None
+        raise ValueError("\n".join(map(sentence_of, details))) from None
     if config.id != folder_name:
         raise ValueError(f"id {config.id!r} must be the folder's name, {folder_name!r}")
     return config
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    """Turn one of pydantic's findings into the line that a person reads."""
-    field = _spelt(detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "missing":
-        return f"{field} is missing"
-    if not field:
-        return message
-    return f"{field} {_shown(detail['input'])} is wrong; {message}"
-
-
-def _spelt(loc: Sequence[str | int]) -> str:
-    """Write a place as it would be written in JavaScript: `includedPodcasts[1].url`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    return text.removeprefix(".")
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401 - whatever stands in the file
-    if isinstance(value, dict | list):
-        return f"(a JSON {type(value).__name__})"
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN_MAX else f"{shown[: _SHOWN_MAX - 3]}..."
 
 
 def _repeated(values: Sequence[str]) -> list[str]:

@@ -7,10 +7,13 @@ where it cannot be read a run is due.
 | a run ends                              | it counts as | failures in a row | sites' times |
 |-----------------------------------------|--------------|-------------------|--------------|
 | every phase at worst `partial`          | complete     | 0                 | its start    |
-| the same, with --local-only             | attempt      | 0                 | as they were |
+| the same, confined by options           | attempt      | 0                 | of its own   |
 | a site or a phase failed or was blocked | failure      | one more          | as they were |
 | it could not begin at all               | failure      | one more          | as they were |
 | a signal ended it                       | attempt      | as before         | as they were |
+
+A run that was confined (`--local-only`, `--skip-s3-sync`, `--max-episodes 3`) puts off those that
+are confined in the same way and no others: its time stands under the site and those options.
 """
 
 import json
@@ -28,6 +31,8 @@ REPEATED_FAILURES = 4
 
 _MILLISECONDS = 1000
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+_REMEMBERED = timedelta(days=366)
+"""No interval is longer than a year, so that older times decide nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,15 @@ class Interval:
     failures: int = 0
     """How many have failed in a row."""
     sites: Mapping[str, datetime] = field(default_factory=dict)
-    """When the last complete run began that each site was part of."""
+    """When the last complete run began that each site was part of; of a confined one under the
+    site's id, a blank and its options."""
 
-    def due_at(self, wanted: Collection[str], least: timedelta, now: datetime) -> datetime:
-        """Return when a run of these sites is due; `now` where it is."""
-        at = min((self.sites.get(site) or now - least for site in wanted), default=now - least)
+    def due_at(
+        self, wanted: Collection[str], least: timedelta, now: datetime, confined_by: str = ""
+    ) -> datetime:
+        """Return when a run of these sites, so confined, is due; `now` where it is."""
+        never = now - least
+        at = min((self._last(site, confined_by) or never for site in wanted), default=never)
         # A clock that was set back must not put a run off for years.
         return max(now, at + least) if at <= now else now
 
@@ -56,18 +65,22 @@ class Interval:
         """Return it as it is after a run that could not begin."""
         return replace(self, last_attempt_at=at, failures=self.failures + 1)
 
-    def ended(self, result: RunResult, *, local_only: bool = False) -> "Interval":
-        """Return it as it is after a run."""
+    def ended(self, result: RunResult, confined_by: str = "") -> "Interval":
+        """Return it as it is after a run, which these options confined."""
         began = result.started_at
         attempted = replace(self, last_attempt_at=began)
         if result.interrupted:
             return attempted
         if not result.is_complete:
             return replace(attempted, failures=self.failures + 1)
-        if local_only:
-            return replace(attempted, failures=0)
-        sites = {**self.sites, **dict.fromkeys((site.site_id for site in result.sites), began)}
-        return Interval(began, began, 0, sites)
+        sites = {name: at for name, at in self.sites.items() if began - at < _REMEMBERED}
+        sites |= {_name(site.site_id, confined_by): began for site in result.sites}
+        return Interval(self.last_success_at if confined_by else began, began, 0, sites)
+
+    def _last(self, site: str, confined_by: str) -> datetime | None:
+        """Return when a complete run of a site began that did what one so confined does."""
+        names = {site, _name(site, confined_by)}
+        return max((self.sites[name] for name in names & self.sites.keys()), default=None)
 
 
 def load_interval(folder: Path) -> Interval:
@@ -96,6 +109,10 @@ def save_interval(folder: Path, interval: Interval) -> None:
         },
     }
     write_durably(folder / INTERVAL_NAME, json.dumps(document, indent=2).encode() + b"\n")
+
+
+def _name(site: str, confined_by: str) -> str:
+    return f"{site} {confined_by}".rstrip()
 
 
 def _moment(milliseconds: object) -> datetime | None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from daemons.ingester.archive.episode import format_time
 from daemons.ingester.phases.outcome import Outcome, Phase, PhaseStatus
+from daemons.ingester.syncing.report import NO_UPLOADS
 from shared.errors import ExitStatus
 
 _MILLISECOND = 1000
@@ -61,7 +62,7 @@ class SiteResult:
     superseded: tuple[str, ...] = ()
     """Paths of older versions, which stay unless they are pruned."""
     pruned: int = 0
-    uploads: Mapping[str, int] = field(default_factory=dict)
+    uploads: Mapping[str, int] = field(default_factory=lambda: NO_UPLOADS)
     """The counts of phase 3 under their names in the summary."""
     had_previous_files: bool = False
     index_triggered: bool = False
@@ -96,9 +97,8 @@ class SiteResult:
         for line in self.misconfigured.splitlines():
             yield SiteError("configuration", "", line)
         for phase, outcome in self.outcomes.items():
-            for reason in (outcome.blocked, outcome.fatal):
-                if reason:
-                    yield SiteError(phase.value, "", reason)
+            for reason in outcome.errors:
+                yield SiteError(phase.value, "", reason)
             for note in outcome.problems.named:
                 yield SiteError(phase.value, note.path, note.reason)
 
@@ -107,8 +107,7 @@ class SiteResult:
         """Count what failed, whether it is named or not."""
         lines = len(self.misconfigured.splitlines())
         return lines + sum(
-            bool(each.blocked) + bool(each.fatal) + each.problems.count
-            for each in self.outcomes.values()
+            len(each.errors) + each.problems.count for each in self.outcomes.values()
         )
 
     def to_json(self) -> Mapping[str, object]:
@@ -120,7 +119,7 @@ class SiteResult:
                 phase.value: {
                     "status": outcome.status.value,
                     "durationMs": outcome.duration_ms,
-                    **({"reason": outcome.skipped} if outcome.skipped else {}),
+                    **({"reason": outcome.reason} if outcome.reason else {}),
                 }
                 for phase, outcome in self.outcomes.items()
             },

@@ -13,8 +13,8 @@ PROVIDERS = (whispercpp.NAME, fasterwhisper.NAME, openai.NAME, double.NAME)
 """What `WHISPER_API_PROVIDER` may say; `replicate` of old is not among them."""
 
 
-def choose_recogniser(variables: Mapping[str, str]) -> Recogniser:
-    """Return the recogniser that the variables of a site name.
+def choose_recogniser(variables: Mapping[str, str], root: Path) -> Recogniser:
+    """Return the recogniser that the variables of a site name; relative paths begin at `root`.
 
     Call it when there is something to transcribe: a site without need of one need not name one.
 
@@ -24,21 +24,21 @@ def choose_recogniser(variables: Mapping[str, str]) -> Recogniser:
     name = variables.get("WHISPER_API_PROVIDER", "").strip()
     if name == whispercpp.NAME:
         model = variables.get("WHISPER_CPP_MODEL", "").strip() or whispercpp.RECOMMENDED_MODEL
-        folder = _folder(variables, "WHISPER_CPP_PATH", name)
-        return whispercpp.WhisperCpp(folder, model, _flags(variables))
+        folder = _needed(variables, "WHISPER_CPP_PATH", name)
+        return whispercpp.WhisperCpp(_absolute(root, folder), model, _flags(variables))
     if name == fasterwhisper.NAME:
         return fasterwhisper.FasterWhisper(
-            _folder(variables, "FASTER_WHISPER_MODEL", name),
+            _absolute(root, _needed(variables, "FASTER_WHISPER_MODEL", name)),
             language=variables.get("FASTER_WHISPER_LANGUAGE", "").strip(),
             threads=_count(variables, "FASTER_WHISPER_THREADS"),
             compute_type=variables.get("FASTER_WHISPER_COMPUTE_TYPE", "").strip() or "default",
-            python=variables.get("FASTER_WHISPER_PYTHON", "").strip() or sys.executable,
+            python=_program(root, variables.get("FASTER_WHISPER_PYTHON", "").strip()),
         )
     if name == openai.NAME:
         return openai.OpenAi(_needed(variables, "OPENAI_API_KEY", name))
     if name == double.NAME:
         folder_name = variables.get("WHISPER_TEST_DOUBLE_PATH", "").strip()
-        return double.Double(Path(folder_name) if folder_name else None)
+        return double.Double(_absolute(root, folder_name) if folder_name else None)
     what = f"is {name!r}, which is not supported" if name else "is not set"
     raise UsageError(f"WHISPER_API_PROVIDER {what}; choose one of {', '.join(PROVIDERS)}")
 
@@ -50,9 +50,14 @@ def _needed(variables: Mapping[str, str], variable: str, provider: str) -> str:
     return value
 
 
-def _folder(variables: Mapping[str, str], variable: str, provider: str) -> Path:
-    """Return a folder's absolute path: programs run in other folders."""
-    return Path(_needed(variables, variable, provider)).expanduser().absolute()
+def _absolute(root: Path, written: str) -> Path:
+    """Return the absolute path of what a project names: programs run in other folders."""
+    return (root / Path(written).expanduser()).absolute()
+
+
+def _program(root: Path, written: str) -> str:
+    """Return the Python that is named; one without a folder is looked for on the PATH."""
+    return str(_absolute(root, written)) if "/" in written else written or sys.executable
 
 
 def _flags(variables: Mapping[str, str]) -> tuple[str, ...]:

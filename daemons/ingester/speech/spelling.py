@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from daemons.ingester.project.files import read_text
 from daemons.ingester.speech.corrections import Corrected, Correction, correct, parse_corrections
 from daemons.ingester.speech.srt import decode_srt, parse_srt, render_srt
-from shared.errors import UsageError
+from shared.errors import PermanentError, UsageError
 from shared.files import fsync_directory, write_durably
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -30,10 +30,17 @@ def load_corrections(
     return tuple(found)
 
 
+class CuesNotRead(PermanentError):
+    """A transcript has cues whose times cannot be; written anew, it would lose them."""
+
+
 def reapply_corrections(transcript: Path, corrections: Sequence[Correction], folder: Path) -> int:
     """Correct a transcript that is there; returns how many replacements changed it.
 
     A file in which nothing changes is not touched. `folder` is on the same file system.
+
+    Raises:
+        CuesNotRead: it is left as it is.
     """
     corrected = _corrected(transcript, corrections)
     if corrected.count:
@@ -45,9 +52,19 @@ def reapply_corrections(transcript: Path, corrections: Sequence[Correction], fol
 
 
 def count_corrections(transcript: Path, corrections: Sequence[Correction]) -> int:
-    """Return how many replacements would change a transcript that is there."""
+    """Return how many replacements would change a transcript that is there.
+
+    Raises:
+        CuesNotRead: it would be left as it is.
+    """
     return _corrected(transcript, corrections).count
 
 
 def _corrected(transcript: Path, corrections: Sequence[Correction]) -> Corrected:
-    return correct(parse_srt(decode_srt(transcript.read_bytes())).cues, corrections)
+    found = parse_srt(decode_srt(transcript.read_bytes()))
+    if found.invalid:
+        cues = "1 cue" if found.invalid == 1 else f"{found.invalid} cues"
+        raise CuesNotRead(
+            f"not corrected: {cues} with times that cannot be would be lost; mend the times"
+        )
+    return correct(found.cues, corrections)

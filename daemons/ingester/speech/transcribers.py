@@ -29,7 +29,7 @@ def transcriber_for(
 ) -> Transcriber:
     """Return the transcriber of a site; UsageError where its variables name no recogniser."""
     return Transcriber(
-        choose_recogniser(processing_variables(root, site, environ)),
+        choose_recogniser(processing_variables(root, site, environ), root),
         work=speech_work(data),
         locks=data / "work" / "locks" / site.id,
         limits=limits,

@@ -60,6 +60,11 @@ class SitePlace:
         """The file of the counts."""
         return self.state / "files.json"
 
+    @property
+    def brought(self) -> Path:
+        """The file of `brought`."""
+        return self.state / "brought.json"
+
 
 def site_place(site_id: str, bucket: str, data: Path, state: Path) -> SitePlace:
     """Lay out a site below the data folder and the state folder of the service."""

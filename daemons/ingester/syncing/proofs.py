@@ -7,7 +7,9 @@ of these is read again. Rule: losing this costs reading, never data; whatever is
 is put aside and begun anew.
 
 Kept in SQLite, one file a site, because a run that is killed must keep what it has read so far, and
-because a million lines must be neither held nor rewritten. Blocks: for a worker thread.
+because a million lines must be neither held nor rewritten. Read-only, for a plan, no byte is
+written beside it either, as readers of SQLite do otherwise: then what lies in a log that a killed
+process left, or one at work has, is not known. Blocks: for a worker thread.
 """
 
 import sqlite3
@@ -38,14 +40,15 @@ CREATE TABLE IF NOT EXISTS proofs (
 class Proofs:
     """The ETag of each local file whose bytes are known."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._path = path
+        self._read_only = read_only
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
         try:
-            self._database = self._open()
+            self._database = self._open_as_it_is() if self._read_only else self._open()
         except sqlite3.Error as error:
             self._begin_anew(error)
         return self
@@ -84,6 +87,8 @@ class Proofs:
 
     def remember(self, known: Iterable[tuple[LocalEntry, str]]) -> None:
         """Note the ETags of files; durable when it returns, as far as SQLite makes it so."""
+        if self._read_only:
+            return
         rows = [(entry.path, *_facts(entry), etag) for entry, etag in known]
         with self._lock:
             if self._database is None or not rows:
@@ -111,10 +116,30 @@ class Proofs:
             raise
         return database
 
+    def _open_as_it_is(self) -> sqlite3.Connection | None:
+        """Open without a trace; None where there is nothing, or not all of it."""
+        log_of_changes = Path(f"{self._path}-wal")
+        if not self._path.exists() or log_of_changes.exists():
+            return None
+        database = sqlite3.connect(
+            f"{self._path.absolute().as_uri()}?immutable=1", uri=True, check_same_thread=False
+        )
+        try:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version != _FORMAT:
+                raise sqlite3.DatabaseError(f"format {version} is not known")
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
     def _begin_anew(self, error: sqlite3.Error) -> None:
         """Put aside what cannot be used; without a place to write to, go on without proofs."""
-        log.warning("proofs_put_aside", path=str(self._path), reason=str(error))
         self._close()
+        if self._read_only:
+            log.warning("proofs_not_read", path=str(self._path), reason=str(error))
+            return
+        log.warning("proofs_put_aside", path=str(self._path), reason=str(error))
         try:
             if not isinstance(error, sqlite3.OperationalError):
                 for suffix in ("", "-wal", "-shm"):

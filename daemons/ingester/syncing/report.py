@@ -153,3 +153,5 @@ _COUNT_NAMES = {
     "manifestFilesSynced": Folder.MANIFEST,
     "rssFilesSynced": Folder.RSS,
 }
+NO_UPLOADS: Mapping[str, int] = dict.fromkeys((*_COUNT_NAMES, "totalFilesSynced"), 0)
+"""The counts of a push that did not take place."""

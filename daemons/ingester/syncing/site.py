@@ -13,14 +13,15 @@ from functools import partial
 from anyio import to_thread
 
 from daemons.ingester.archive.folders import UPLOAD_ORDER
+from daemons.ingester.syncing.brought import forget_brought, note_brought
 from daemons.ingester.syncing.compare import Direction
 from daemons.ingester.syncing.comparing import Comparer
-from daemons.ingester.syncing.gap import GapReport
+from daemons.ingester.syncing.gap import GapReport, Part
 from daemons.ingester.syncing.manifests import ManifestSync
 from daemons.ingester.syncing.one_way import ALL_FOLDERS, OneWay, SyncRules
 from daemons.ingester.syncing.place import SitePlace, prepare_place, require_files, save_counts
 from daemons.ingester.syncing.proofs import Proofs
-from daemons.ingester.syncing.report import SyncReport
+from daemons.ingester.syncing.report import SyncReport, SyncStatus
 from daemons.ingester.syncing.transfer import SYNC_POLICY, Transfers, no_call, no_step
 from shared.retry import RetryPolicy
 from shared.s3.store import ObjectStore
@@ -93,13 +94,13 @@ class SiteSync:
         made_now: Collection[str],
     ) -> SyncReport:
         await to_thread.run_sync(require_files, self._place)
-        moving = direction is not None and not self._rules.dry_run
-        await to_thread.run_sync(partial(prepare_place, self._place, moving=moving))
+        await self._prepare(direction)
         report = SyncReport(
             self._place.site_id, direction, GapReport(self._place.site_id, self._place.bucket)
         )
         with ExitStack() as stack:
-            proofs = await to_thread.run_sync(stack.enter_context, Proofs(self._place.proofs))
+            proofs = Proofs(self._place.proofs, read_only=self._rules.dry_run)
+            await to_thread.run_sync(stack.enter_context, proofs)
             run = OneWay(
                 Comparer(self._store, self._place, proofs, alive=self._alive),
                 Transfers(self._store, self._place, proofs, policy=self._policy, step=self._step),
@@ -114,10 +115,28 @@ class SiteSync:
             for folder in UPLOAD_ORDER:
                 if folder in self._rules.folders:
                     await run.folder(folder)
+        if not self._rules.dry_run:
+            await self._remember(report)
+        return report
+
+    async def _prepare(self, direction: Direction | None) -> None:
+        """Make what the run needs; a dry run makes nothing, a look leaves the data alone."""
+        if self._rules.dry_run:
+            return
+        moving = direction is not None
+        await to_thread.run_sync(partial(prepare_place, self._place, moving=moving))
+        pulled = self._rules.folders if direction is Direction.PULL else ()
+        await to_thread.run_sync(forget_brought, self._place, pulled)
+
+    async def _remember(self, report: SyncReport) -> None:
+        """Note what the next run has to know of this one."""
         counts = {
             folder: counts.local_files
             for folder, counts in report.folders.items()
             if folder not in report.unlisted
         }
         await to_thread.run_sync(save_counts, self._place, counts)
-        return report
+        if report.direction is Direction.PULL and report.status is SyncStatus.OK:
+            only_there = report.gap.parts[Part.S3_ONLY]
+            whole = [folder for folder in report.folders if not len(only_there[folder])]
+            await to_thread.run_sync(note_brought, self._place, whole)

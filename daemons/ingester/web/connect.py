@@ -14,6 +14,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from daemons.ingester.web.addresses import Network, refusal
 
+_SHOWN = 100
+"""Characters of a host's name in a message; a stranger's may have any number."""
+
 
 class AddressRefused(OSError):
     """The address is not for us; an OSError, since that is what connectors hand on."""
@@ -33,8 +36,14 @@ class CheckedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses of a host that may be connected to."""
-        with anyio.fail_after(self._limit_seconds):
-            found = await self._inner.resolve(host, port, family)
+        try:
+            with anyio.fail_after(self._limit_seconds):
+                found = await self._inner.resolve(host, port, family)
+        except UnicodeError as error:
+            # The codec of names: uvloop hands it on, and a connector translates none but OSError.
+            raise AddressRefused(
+                f"{host[:_SHOWN]!r} is no name of a host: a part of it is empty or too long"
+            ) from error
         good = [result for result in found if not refusal(result["host"], self._allowed)]
         if not found:
             raise OSError(f"{host!r} has no address")

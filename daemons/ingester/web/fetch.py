@@ -6,6 +6,7 @@
 | an address that is refused, at any hop                    | WebRefused                      |
 | more redirects than allowed, to something that is not HTTP| WebRefused                      |
 | a certificate that does not fit, any other status         | WebRefused                      |
+| a URL, or a name of a host, that cannot be one            | WebRefused                      |
 | more bytes than allowed, unpacked ones counted            | WebRefused                      |
 
 No proxy of the environment is used: it would connect for us, to addresses that we never see.
@@ -123,8 +124,15 @@ class Web:
             WebUnavailable, WebRefused: see the table above; the status is the caller's to judge.
         """
         with _translated(url):
-            with anyio.fail_after(self.limits.answer_seconds) as scope:
-                answer = await self._session.get(
+            async with await self._ask(url, headers, unpack=unpack) as answer:
+                yield answer
+
+    async def _ask(
+        self, url: str, headers: Mapping[str, str], *, unpack: bool
+    ) -> aiohttp.ClientResponse:
+        with anyio.fail_after(self.limits.answer_seconds) as scope:
+            try:
+                return await self._session.get(
                     url.strip(),
                     headers=headers,
                     auto_decompress=unpack,
@@ -132,8 +140,13 @@ class Web:
                     max_redirects=self.limits.redirects + 1,
                     trace_request_ctx=_Clock(scope, self.limits.answer_seconds),
                 )
-            async with answer:
-                yield answer
+            except aiohttp.ClientError:
+                raise
+            except ValueError as error:
+                # What a stranger's URL breaks on its way through other people's code. Around the
+                # question alone: one that is raised while the answer is read is a mistake of ours.
+                reason = f"is a URL that cannot be asked for ({type(error).__name__})"
+                raise WebRefused(url, reason) from error
 
     async def _feed_once(self, url: str, validators: Validators) -> FetchedFeed | NotModified:
         asked = {"Accept": _FEED_TYPES, "Accept-Encoding": "gzip", **validators.headers()}

@@ -88,3 +88,16 @@ def test_a_folder_that_is_needed_is_made_or_named(
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
     with pytest.raises(UsageError, match=r"work folder .*a/b' may not be written into"):
         ready_folder(tmp_path / "a/b", "work folder")
+
+
+def test_a_folder_on_a_disk_that_was_closed_is_not_blamed_on_its_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails is mounted read-only by the system, and `chown` helps nobody then."""
+    flags = [os.statvfs(tmp_path)[index] for index in range(10)]
+    flags[8] |= os.ST_RDONLY
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(flags))
+
+    with pytest.raises(UsageError, match="is on a file system that is mounted read-only; look why"):
+        ready_folder(tmp_path, "work folder")

@@ -109,7 +109,7 @@ def test_validate_says_what_was_read(capsys: pytest.CaptureFixture[str], tmp_pat
         (["show", "carier"], "unknown service 'carier'; did you mean 'carrier'?"),
         (["show", "zzz"], "unknown service 'zzz'; services are carrier"),
         (["show", "config"], "unknown service 'config'"),
-        (["shw", "carrier"], "invalid choice: 'shw'"),
+        (["shw", "carrier"], "command 'shw' is not valid; allowed: one of show"),
         ([], "arguments are required"),
     ],
 )

@@ -109,6 +109,14 @@ def test_an_empty_flag_takes_an_optional_value_away() -> None:
     assert load(["--profile", ""], {"AWS_PROFILE": "work"}).settings.profile is None
 
 
+@pytest.mark.parametrize("flag", ["--workers", "--directory"])
+def test_an_empty_flag_means_nothing_elsewhere(flag: str) -> None:
+    """`--workers "$N"` would lift a limit, `--directory "$FOLDER"` mean the working folder."""
+    assert complaints([flag, ""]) == [
+        f"{flag} '' is not valid; write a value, or leave the flag out"
+    ]
+
+
 @pytest.mark.parametrize(
     ("argv", "environ"),
     [

@@ -1,3 +1,6 @@
+import argparse
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,25 @@ def test_one_file_serves_all_commands_of_a_service(tmp_path: Path) -> None:
         load("--config", str(path))
     with pytest.raises(UsageError, match="TOWPATH_FERRY_INTERVAL_SECONDS='0' is not valid"):
         load(TOWPATH_FERRY_INTERVAL_SECONDS="0")
+
+
+class Way(StrEnum):
+    """Where things go."""
+
+    PULL = "pull"
+    PUSH = "push"
+
+
+@pytest.mark.parametrize("choices", [("pull", "push"), (*Way,)])
+def test_a_choice_there_is_not_is_refused_like_a_setting(choices: Sequence[str]) -> None:
+    """`<Way.PULL: 'pull'>` is what Python calls it, and nobody can type that."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--way", choices=choices)
+
+    with pytest.raises(UsageError) as caught:
+        load_settings(Settings, ["--way", "sideways"], {}, service="ferry", extra=add)
+
+    assert str(caught.value) == (
+        "--way 'sideways' is not valid; allowed: one of pull, push; see towpath ferry --help"
+    )

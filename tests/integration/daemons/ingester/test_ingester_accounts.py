@@ -138,6 +138,33 @@ async def test_refused_role_is_known_before_anything_is_done(aws: AwsControl, s3
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (403, "InvalidClientTokenId"),
+        (403, "SignatureDoesNotMatch"),
+        (400, "IncompleteSignature"),
+        (403, "MissingAuthenticationToken"),
+        (403, "ExpiredToken"),
+    ],
+)
+async def test_keys_that_are_refused_are_not_told_as_a_missing_role(
+    aws: AwsControl, status: int, code: str
+) -> None:
+    """Who is told to create a role looks in each account, and the mistake is in one file."""
+    aws.answers["AssumeRole"] = [Answer(status, code, "No.")]
+
+    async with opened() as central:
+        with pytest.raises(RoleRefused) as caught:
+            async with central.site(SITE, MAPPING):
+                pass
+
+    said = f"the keys of .env.automation cannot be used: {code} No.; replace them"
+    assert str(caught.value) == said
+    assert aws.count("AssumeRole") == 1
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("trouble", [throttled(), broken(503), broken(500), HANGS_UP])
 async def test_sts_that_stumbles_is_asked_again(aws: AwsControl, trouble: Answer) -> None:
     """A second's trouble at six in the morning must not cost a site its night."""

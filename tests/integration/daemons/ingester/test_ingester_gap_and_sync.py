@@ -86,6 +86,36 @@ def test_gap_is_written_into_a_folder_a_file_for_each_site(
     assert written == ended.documents()
 
 
+def test_gap_into_a_folder_that_cannot_be_is_refused_before_anything_is_asked(
+    ground: CommandGround, tmp_path: Path
+) -> None:
+    """A name with a mistake in it must not cost a night of listings, nor end in a traceback."""
+    (tmp_path / "file").touch()
+
+    ended = ground.call("gap", "--output", str(tmp_path / "file" / "gaps"))
+
+    assert ended.status == 2
+    [said] = ended.complaints()
+    assert f"the folder of --output '{tmp_path}/file/gaps' cannot be made" in said
+    assert ground.aws.asked == []
+
+
+def test_a_gap_that_cannot_be_written_is_told_and_the_others_are(
+    ground: CommandGround, tmp_path: Path
+) -> None:
+    """The report is on stdout by then, and one file is in the way."""
+    (tmp_path / "gaps" / "hardfork.json").mkdir(parents=True)
+
+    ended = ground.call("gap", "--output", str(tmp_path / "gaps"), "--format=json")
+
+    assert ended.status == 1
+    assert [report["siteId"] for report in ended.documents()] == ["hardfork", "naddpod"]
+    [said] = ended.complaints()
+    assert "site 'hardfork': " in said
+    assert "hardfork.json' cannot be written: is a directory; name another" in said
+    assert (tmp_path / "gaps" / "naddpod.json").is_file()
+
+
 def test_gap_of_one_site_fails_and_the_others_are_told(ground: CommandGround) -> None:
     """Twenty sites are looked at, and one account may be out of order."""
     ground.aws.accounts.discard(ACCOUNT_B)
@@ -110,7 +140,7 @@ def test_gap_of_one_site_fails_and_the_others_are_told(ground: CommandGround) ->
         (["--sites=hardfrok"], "--sites names 'hardfrok', which is not known"),
         (["--sync-folders=audios"], "--sync-folders 'audios'"),
         (["--formats=json"], "unrecognized arguments: --formats=json"),
-        (["--format=xml"], "invalid choice: 'xml'"),
+        (["--format=xml"], "--format 'xml' is not valid; allowed: one of text, json"),
         (["--skip-pre-sync"], "unrecognized arguments: --skip-pre-sync"),
     ],
 )

@@ -158,6 +158,21 @@ def test_index_that_cannot_be_built_is_an_error(ground: CommandGround) -> None:
     assert not pending_marker(ground.state, "hardfork").is_set()
 
 
+def test_no_index_is_built_of_files_that_are_gone(ground: CommandGround) -> None:
+    """The next run would put an empty index in the place of a good one."""
+    ground.lay_here("hardfork", "rss/hardfork-podcast.xml")
+    counts = ground.state / "sync" / "hardfork" / "files.json"
+    counts.parent.mkdir(parents=True)
+    counts.write_text('{"transcripts": 12}')
+
+    ended = ground.call("srt-indexing", "--index-mode=local", "--index-command=true")
+
+    assert ended.status == 1
+    (complaint,) = ended.complaints()
+    assert "held 12 files and holds none now; mount the drive" in complaint
+    assert not pending_marker(ground.state, "hardfork").is_set()
+
+
 def test_summary_of_a_step_is_told_to_people(ground: CommandGround) -> None:
     """The text is that of a run."""
     ended = ground.call("process-audio", "--dry-run")

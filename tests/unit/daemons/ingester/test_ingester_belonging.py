@@ -1,11 +1,13 @@
 import json
 from pathlib import Path
+from shutil import rmtree
 
 import anyio
 import pytest
 
 from daemons.ingester.archive.folders import (
     MANIFEST_PATH,
+    Folder,
     audio_path,
     search_entries_path,
     transcript_path,
@@ -13,6 +15,8 @@ from daemons.ingester.archive.folders import (
 from daemons.ingester.mirror.consistency import ConsistencyReport, Kind
 from daemons.ingester.mirror.consistency_reader import check_consistency
 from daemons.ingester.phases.entries import write_entries
+from daemons.ingester.syncing.place import LocalFilesMissing, save_counts
+from shared.files import make_folders
 from tests.support.speech_ground import PODCAST, WORDS, SpeechGround
 from tests.support.syncing import episode
 
@@ -45,6 +49,16 @@ def check(ground: SpeechGround) -> ConsistencyReport:
 def found(report: ConsistencyReport) -> list[tuple[str, str]]:
     """Kinds and items."""
     return sorted((finding.kind.value, finding.item) for finding in report.findings)
+
+
+def test_files_that_are_gone_are_not_called_consistent(ground: SpeechGround) -> None:
+    """An empty folder has no fault, and a drive that is not mounted looks like one."""
+    make_folders(ground.place.state)
+    save_counts(ground.place, {Folder.AUDIO: 2})
+    rmtree(ground.root)
+
+    with pytest.raises(LocalFilesMissing, match="mount the drive"):
+        anyio.run(check_consistency, ground.site, ground.place)
 
 
 def test_a_site_without_a_fault_is_counted(ground: SpeechGround) -> None:
@@ -216,7 +230,7 @@ def test_the_report_is_told_to_people_and_programs(ground: SpeechGround) -> None
     assert lines[1] == "warning: orphaned-file: 2"
     assert lines[4] == "error: missing-file: 1"
     assert lines[5] == f"  {AUDIO}: it has no file in search-entries"
-    assert lines[-1] == "1 errors, 2 warnings"
+    assert lines[-1] == "1 error, 2 warnings"
 
 
 def test_a_name_cannot_forge_a_line(ground: SpeechGround) -> None:

@@ -62,7 +62,17 @@ def loaded(*argv: str, environ: dict[str, str] | None = None) -> Loaded[Settings
         (["ran"], "unknown command 'ran'; commands are run, gap, sync"),
         (["run", "gap"], "unrecognized arguments: gap"),
         (["--max-episodes", "0"], "--max-episodes '0' is not valid"),
-        (["--sync-folders", "audio,video"], "--sync-folders 'audio,video' is not valid"),
+        (
+            ["--sync-folders", "audio,video"],
+            (
+                "--sync-folders 'audio,video' is not valid; 'video' is no folder; allowed: audio, "
+                "transcripts, search-entries, episode-manifest, rss, search-index"
+            ),
+        ),
+        (["--sync-folders", ","], "it names no folder; allowed: audio, transcripts"),
+        (["--user-agent", "a\nb"], "--user-agent 'a\\nb' is not valid; allowed: one line of text"),
+        (["sync", "--direction", "sideways"], "allowed: one of pull, push, both"),
+        (["sync", "--conflicts", "x"], "--conflicts 'x' is not valid; allowed: one of newer, s3"),
         (["--schedule", "every day"], "--schedule 'every day' is not valid; allowed: minute"),
         (["--log-level", "loud"], "allowed: one of trace, debug, info, warn, warning, error"),
         (["--index-mode", "local"], "--index-mode local needs --index-command"),
@@ -71,6 +81,11 @@ def loaded(*argv: str, environ: dict[str, str] | None = None) -> Loaded[Settings
         (["--min-interval-hours", "24", "--root", "/nowhere"], "no site below '/nowhere/sites'"),
         (["--dry-run", "--once"], "not allowed with argument"),
         (["--sites", ","], "names no site"),
+        (["--sites", ""], "--sites '' is not valid; write a value, or leave the flag out"),
+        (["--sync-folders", ""], "--sync-folders '' is not valid"),
+        (["--max-episodes", ""], "--max-episodes '' is not valid"),
+        (["--schedule", ""], "--schedule '' is not valid"),
+        (["--root", ""], "--root '' is not valid"),
         (["--sites", "hardfrok"], "'hardfrok', which is not known; known: hardfork, naddpod"),
     ],
     ids=str,
@@ -119,6 +134,16 @@ def test_a_run_that_is_due_is_done(project: Path, hours: float, sites: list[str]
     settings = loaded(*save(project, hours_ago=hours, sites=sites)).settings
 
     assert cli._not_due(settings, project / "state") is None
+
+
+def test_a_confined_run_puts_off_those_that_are_confined_like_it(project: Path) -> None:
+    """A login item that transcribes here alone must do so once a day, and stop nobody else."""
+    options = save(project, hours_ago=1, sites=["hardfork --local-only", "naddpod --local-only"])
+
+    whole, confined = loaded(*options), loaded(*options, "--local-only")
+
+    assert cli._not_due(whole.settings, project / "state") is None
+    assert cli._not_due(confined.settings, project / "state") is ExitStatus.DONE
 
 
 def test_a_run_that_is_not_due_loads_nothing_heavy(project: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from daemons.ingester.archive.folders import Folder
 from daemons.ingester.runs.interval import (
     INTERVAL_NAME,
     Interval,
     load_interval,
     save_interval,
 )
+from daemons.ingester.settings import Settings
 from tests.support.run_results import AT, failed_run, good_run, partial_run
 
 DAY = timedelta(hours=24)
@@ -70,11 +72,57 @@ def test_a_run_that_somebody_interrupted_is_no_failure() -> None:
     )
 
 
-def test_a_local_run_does_not_put_off_the_whole_one() -> None:
-    """Nothing of it has reached S3."""
-    after = replace(KNOWN, failures=2).ended(good_run(at=AT + DAY), local_only=True)
+def test_a_confined_run_does_not_put_off_the_whole_one() -> None:
+    """Nothing of it may have reached S3; those that are confined like it need not be repeated."""
+    later = AT + timedelta(hours=30)
 
-    assert after == replace(KNOWN, last_attempt_at=AT + DAY, failures=0)
+    after = replace(KNOWN, failures=2).ended(good_run(at=later), "--local-only")
+
+    assert (after.last_success_at, after.last_attempt_at, after.failures) == (AT, later, 0)
+    assert after.due_at(["hardfork"], DAY, later) == later
+    assert after.due_at(["hardfork"], DAY, later, "--skip-s3-sync") == later
+    assert after.due_at(["hardfork"], DAY, later, "--local-only") == later + DAY
+
+
+def test_a_whole_run_puts_off_every_confined_one() -> None:
+    """It has done all that they would."""
+    assert KNOWN.due_at(["hardfork"], DAY, AT, "--max-episodes=3") == AT + DAY
+
+
+def test_times_that_decide_nothing_any_more_are_forgotten() -> None:
+    """Every `--only-episode` leaves one, and the file is read each time."""
+    old = Interval().ended(good_run(), "--only-episode=a")
+
+    after = old.ended(good_run("naddpod", at=AT + timedelta(days=400)))
+
+    assert set(after.sites) == {"naddpod"}
+
+
+@pytest.mark.parametrize(
+    ("options", "confined_by"),
+    [
+        ({}, ""),
+        ({"skip_consistency_check": True, "transcribe_limit": 5, "sites": "a"}, ""),
+        ({"local_only": True}, "--local-only"),
+        (
+            {"skip_s3_sync": True, "skip_pre_sync": True, "skip_rss_retrieval": True},
+            "--skip-pre-sync --skip-rss-retrieval --skip-s3-sync",
+        ),
+        ({"skip_audio_processing": True}, "--skip-audio-processing"),
+        ({"skip_search_entries": True}, "--skip-search-entries"),
+        ({"skip_cloud_indexing": True}, "--skip-cloud-indexing"),
+        ({"skip_cloudfront_invalidation": True}, "--skip-cloudfront-invalidation"),
+        ({"sync_folders": "rss, audio,rss"}, "--sync-folders=audio,rss"),
+        ({"sync_folders": ",".join(folder.value for folder in Folder)}, ""),
+        ({"max_episodes": 3, "only_episode": "E 1"}, "--max-episodes=3 --only-episode=E 1"),
+    ],
+    ids=str,
+)
+def test_a_run_is_confined_by_what_leaves_work_undone(
+    options: dict[str, object], confined_by: str
+) -> None:
+    """The next one would otherwise end at once, and the work wait another day."""
+    assert Settings.model_validate(options).confined_by == confined_by
 
 
 def test_a_run_that_could_not_begin_is_a_failure() -> None:

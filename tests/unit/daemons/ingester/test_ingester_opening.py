@@ -165,6 +165,44 @@ def test_checks_say_what_is_missing_and_change_nothing(
     assert not state.exists()
 
 
+def test_checks_look_for_what_the_recogniser_needs(
+    project: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name alone transcribes nothing."""
+    (project / ".env.local").write_text(
+        "WHISPER_API_PROVIDER=local-whisper.cpp\nWHISPER_CPP_PATH=/nonexistent\n"
+    )
+
+    assert run(project, state, "--check", "--sites", "hardfork") == ExitStatus.USAGE
+
+    lines = dict(line.split("\t", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["speech hardfork"].startswith("whisper.cpp folder '/nonexistent' does not exist")
+
+
+def test_a_mistyped_site_is_no_run_that_failed(
+    project: Path, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who types it reads the answer; a hook would wake somebody up for it."""
+    said = project / "said"
+    hook = [f"--failure-hook={word}" for word in (sys.executable, "-c", NOTE, str(said))]
+
+    assert run(project, state, "--sites", "nosuch", *hook) == ExitStatus.USAGE
+
+    assert "'nosuch', which is not known" in capsys.readouterr().err
+    assert load_interval(state) == Interval()
+    assert not said.exists()
+
+
+def test_an_unknown_site_in_the_file_is_a_run_that_failed(project: Path, state: Path) -> None:
+    """A timer's run has nobody who reads, and would do nothing for weeks."""
+    file = project / "ingester.toml"
+    file.write_text('sites = "nosuch"\n')
+
+    assert run(project, state, "--config", str(file)) == ExitStatus.USAGE
+
+    assert load_interval(state).failures == 1
+
+
 @pytest.mark.asyncio
 async def test_a_run_that_was_missed_is_made_up_for_and_the_next_one_waited_for(
     project: Path, state: Path

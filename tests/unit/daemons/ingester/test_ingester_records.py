@@ -53,6 +53,19 @@ async def test_a_run_leaves_summary_history_interval_and_status(tmp_path: Path) 
 
 
 @pytest.mark.asyncio
+async def test_a_run_that_left_phases_out_is_no_success(tmp_path: Path) -> None:
+    """The next one must not end at once, and monitors must not believe that S3 has everything."""
+    kept, _ = records(tmp_path, skip_pre_sync=True, skip_s3_sync=True)
+
+    await kept.ended(good_run())
+
+    interval, status = load_interval(tmp_path), read_status(tmp_path)
+    assert interval.due_at(["hardfork"], timedelta(hours=24), AT) == AT
+    assert status is not None
+    assert status.last_success_at is None
+
+
+@pytest.mark.asyncio
 async def test_the_hook_is_called_for_a_run_with_errors(tmp_path: Path) -> None:
     """It gets the summary's path and how many have failed in a row."""
     said = tmp_path / "said"
@@ -125,6 +138,19 @@ async def test_while_a_run_is_under_way_the_last_one_is_still_told(tmp_path: Pat
     text = render_status(replace(status, running=True), AT + timedelta(hours=1))
     assert "is under way" in text
     assert "rss-retrieval: hard-fork/a: HTTP 404" in text
+
+
+@pytest.mark.asyncio
+async def test_one_error_is_one_error(tmp_path: Path) -> None:
+    """`1 errors` reads like a program that was not looked at."""
+    kept, _ = records(tmp_path)
+    await kept.ended(partial_run())
+
+    status = read_status(tmp_path)
+    assert status is not None
+    lines = render_status(status, AT).splitlines()
+    assert "  hardfork    1 error" in lines
+    assert [line for line in lines if line.endswith(", 1 error")]
 
 
 @pytest.mark.asyncio

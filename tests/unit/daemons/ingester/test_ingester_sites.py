@@ -232,9 +232,32 @@ def test_mappings_block_their_own_site_only(tmp_path: Path) -> None:
     assert found.by_site["good"].cloudfront_id == "E1"
     assert found.by_site["good"].search_api_url is None
     messages = {problem.site_id: problem.message for problem in found.problems}
-    assert "accountId '222222222222'" in messages["bad"]
+    assert "accountId 222222222222 is wrong" in messages["bad"]
     assert "bucketName 'Bad_Bucket'" in messages["bad"]
     assert messages["none"] == "the site has no entry"
+
+
+@pytest.mark.parametrize("chosen", [["alpha", "beta", "gamma"], ["alpha", "gamma"]])
+def test_a_bucket_belongs_to_one_site(tmp_path: Path, chosen: list[str]) -> None:
+    """Two would download each other's audio and merge their manifests, chosen together or not."""
+    shared = {"accountId": "222222222222", "bucketName": "one-bucket"}
+    (tmp_path / ".site-account-mappings.json").write_text(
+        json.dumps(
+            {
+                "alpha": shared,
+                "beta": {**shared, "accountId": "333333333333"},
+                "gamma": {**shared, "bucketName": "another-bucket"},
+                "note": "no entry at all",
+            }
+        )
+    )
+
+    found = load_mappings(tmp_path, chosen)
+
+    assert list(found.by_site) == ["gamma"]
+    messages = {problem.site_id: problem.message for problem in found.problems}
+    assert messages.keys() == {*chosen} - {"gamma"}
+    assert "bucketName 'one-bucket' is that of 'beta' too; give" in messages["alpha"]
 
 
 def test_missing_mappings_are_a_mistake_in_the_project(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ import pytest
 
 from daemons.ingester.phases.outcome import Outcome, Phase
 from daemons.ingester.runs.summary import duration, history_entry, rate, rates, summary_lines
+from daemons.ingester.syncing.compare import Direction
+from daemons.ingester.syncing.gap import GapReport
+from daemons.ingester.syncing.report import SyncReport
 from tests.support.run_results import (
     failed_run,
     good_run,
@@ -125,6 +128,15 @@ def test_rates_count_attempts() -> None:
 def test_a_duration_reads_well(seconds: float, said: str) -> None:
     """Hours of seconds say nothing."""
     assert duration(timedelta(seconds=seconds)) == said
+
+
+def test_the_json_has_every_count_of_an_upload_that_did_not_take_place() -> None:
+    """Whoever adds them up must not have to know which phases were left out."""
+    counts = SyncReport("hardfork", Direction.PUSH, GapReport("hardfork", "bucket")).upload_counts()
+
+    document = site_result("hardfork", {}).to_json()
+
+    assert {name: document[name] for name in counts} == dict.fromkeys(counts, 0)
 
 
 def test_an_interrupted_run_says_so() -> None:

@@ -78,6 +78,27 @@ async def test_what_s3_may_have_newer_is_left(ground: SpeechGround) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    "times", ["00:00:09,000 --> 00:00:08,000", "00:61:00,000 --> 01:02:00,000"]
+)
+async def test_a_transcript_that_would_lose_a_cue_is_left(
+    ground: SpeechGround, times: str, *, dry_run: bool
+) -> None:
+    """What is spoken there would vanish here, and with the upload in S3 too."""
+    ground.file(WRONG, f"{WORDS.format('Turdice')}\n\n2\n{times}\nSpoken words.\n")
+    before = ground.stamps()[WRONG]
+
+    report = await reapply(ground, dry_run=dry_run)
+
+    assert ground.stamps()[WRONG] == before
+    (warning,) = report.outcome.warnings.named
+    assert warning.path == WRONG
+    assert "1 cue with times that cannot be" in warning.reason
+    assert (report.outcome.status, report.corrections) == (PhaseStatus.OK, 1)
+
+
+@pytest.mark.asyncio
 async def test_a_dry_run_says_what_it_would_correct(ground: SpeechGround) -> None:
     """And touches nothing."""
     before = ground.stamps()

@@ -71,7 +71,41 @@ def test_whisper_cpp_is_called_exactly_so() -> None:
 )
 def test_the_settings_name_a_recogniser(variables: dict[str, str], expected: object) -> None:
     """The old names go on to work."""
-    assert choose_recogniser(variables) == expected
+    assert choose_recogniser(variables, Path("/srv/project")) == expected
+
+
+@pytest.mark.parametrize("root", ["/srv/project", "."])
+def test_paths_of_a_project_begin_at_its_root(root: str) -> None:
+    """The same file is read from a shell in any folder and from a unit, which runs in `/`."""
+    variables = {
+        "WHISPER_CPP_PATH": "tools/w",
+        "FASTER_WHISPER_MODEL": "models/m",
+        "FASTER_WHISPER_PYTHON": "venv/bin/python",
+        "WHISPER_TEST_DOUBLE_PATH": "known",
+    }
+
+    def chosen(provider: str) -> object:
+        return choose_recogniser({**variables, "WHISPER_API_PROVIDER": provider}, Path(root))
+
+    at = Path(root).absolute()
+    assert chosen("local-whisper.cpp") == WhisperCpp(at / "tools/w")
+    assert chosen("faster-whisper") == FasterWhisper(
+        at / "models/m", python=str(at / "venv/bin/python")
+    )
+    assert chosen("test-double") == Double(at / "known")
+
+
+def test_a_python_without_a_folder_is_looked_for_on_the_path() -> None:
+    """As every shell does."""
+    variables = {
+        "WHISPER_API_PROVIDER": "faster-whisper",
+        "FASTER_WHISPER_MODEL": "/m",
+        "FASTER_WHISPER_PYTHON": "python3.12",
+    }
+
+    assert choose_recogniser(variables, Path("/srv")) == FasterWhisper(
+        Path("/m"), python="python3.12"
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +138,7 @@ def test_the_settings_name_a_recogniser(variables: dict[str, str], expected: obj
 def test_nothing_paid_is_ever_a_default(variables: dict[str, str], message: str) -> None:
     """An unset provider once meant a bill."""
     with pytest.raises(UsageError, match=message):
-        choose_recogniser(variables)
+        choose_recogniser(variables, Path("/srv/project"))
 
 
 def test_a_key_is_not_shown() -> None:

@@ -73,3 +73,52 @@ def test_without_a_place_to_write_it_goes_on_without(tmp_path: Path) -> None:
     with Proofs(tmp_path / "missing" / "proofs.sqlite") as proofs:
         proofs.remember([(entry(), "etag")])
         assert proofs.recall([entry()]) == {}
+
+
+@pytest.mark.parametrize("content", [None, b"no database at all" * 100, b""])
+def test_read_only_it_leaves_what_it_cannot_use(tmp_path: Path, content: bytes | None) -> None:
+    """A plan changes nothing, and asks for no more than to read."""
+    path = tmp_path / "proofs.sqlite"
+    if content is not None:
+        path.write_bytes(content)
+
+    with Proofs(path, read_only=True) as proofs:
+        proofs.remember([(entry(), "etag")])
+        assert proofs.recall([entry()]) == {}
+
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == (
+        [content] if path.exists() else []
+    )
+    assert path.exists() == (content is not None)
+
+
+def test_read_only_it_recalls_and_writes_not_even_beside_it(tmp_path: Path) -> None:
+    """Else the plan for a large archive would read it all again; SQLite likes to lay files down."""
+    path = tmp_path / "a ?#%" / "proofs.sqlite"
+    path.parent.mkdir()
+    with Proofs(path) as proofs:
+        proofs.remember([(entry(), "etag")])
+    before = path.stat().st_ctime_ns
+
+    with Proofs(path, read_only=True) as proofs:
+        proofs.remember([(entry("other"), "etag")])
+        assert proofs.recall([entry(), entry("other")]) == {entry().path: "etag"}
+        assert list(path.parent.iterdir()) == [path]
+
+    assert path.stat().st_ctime_ns == before
+
+
+def test_read_only_a_file_that_is_written_to_is_not_read(tmp_path: Path) -> None:
+    """Half of what it knows is in a log beside it, which cannot be read without a trace."""
+    path = tmp_path / "proofs.sqlite"
+    with Proofs(path) as writing:
+        writing.remember([(entry(), "old")])
+    with Proofs(path) as writing:
+        writing.remember([(entry(), "etag")])
+        before = {each.name for each in tmp_path.iterdir()}
+
+        with Proofs(path, read_only=True) as proofs:
+            assert proofs.recall([entry()]) == {}
+
+        assert {each.name for each in tmp_path.iterdir()} == before
+        assert writing.recall([entry()]) == {entry().path: "etag"}
