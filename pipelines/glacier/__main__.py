@@ -1,0 +1,9 @@
+"""`python -m pipelines.glacier` does the same as `towpath glacier`."""
+
+import sys
+
+from pipelines.glacier.cli import main
+from shared.cli import run_command
+
+if __name__ == "__main__":
+    sys.exit(run_command("glacier", main, sys.argv[1:]))

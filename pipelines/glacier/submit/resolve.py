@@ -1,0 +1,217 @@
+"""What is asked for, out of the line and both files: precedence, aliases, selection. Pure.
+
+The order is command line, `config.ini`, `aws_config.ini`, default. Regions are one value: names or
+an index on the line replace both keys of the file.
+
+| regions on the line      | in `config.ini` | taken                                        |
+|--------------------------|-----------------|----------------------------------------------|
+| names, index or `--all`  | anything        | those of the line                            |
+| more than one of them    |                 | refused                                      |
+| none                     | names and index | the index, with a warning                    |
+| none                     | one of them     | it                                           |
+| none                     | none            | all; to be sent only with `--all`            |
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import cast
+
+from pipelines.glacier.dates import BadWindow, Window
+from pipelines.glacier.project import aws_keys, config_keys
+from pipelines.glacier.project.ini_text import Key
+from pipelines.glacier.regions import Selection
+from pipelines.glacier.submit import flags
+from pipelines.glacier.submit.flags import Flag
+from pipelines.glacier.submit.resolve_targets import resolve_targets
+from pipelines.glacier.submit.routing import default_chunk_days, services_for
+from pipelines.glacier.submit.sources import Findings, Sources
+from pipelines.glacier.submit.submission import (
+    Asked,
+    Digests,
+    Layout,
+    Processing,
+    RoutingRules,
+    SatelliteName,
+    Storage,
+    Submission,
+)
+from shared.errors import UsageError
+
+_BUCKET, _BASE_PATH = "greenland-glacier-data", "1_download_merge_and_clip"
+_AWS_REGION = "us-west-2"
+_LAMBDA_MAX_TILES = 2
+
+
+def resolve(sources: Sources, submission_id: str, digests: Digests) -> Submission:
+    """Return what is asked for; UsageError has a line for each thing that is wrong or missing."""
+    findings = Findings([*sources.config.problems, *sources.aws.problems])
+    findings.warnings += [*sources.config.warnings, *sources.aws.warnings]
+    satellite = cast("SatelliteName | None", _satellite(sources, findings))
+    service = cast("Asked", sources.line.get(flags.SERVICE) or "lambda")
+    window = _window(sources, findings)
+    dry_run = sources.from_config(flags.DRY_RUN, config_keys.DRY_RUN, default=False)
+    selection = _selection(sources, findings, dry_run=dry_run)
+    targets = resolve_targets(sources, services_for(service), satellite or "sentinel2", findings)
+    findings.warnings += _without_effect(sources, service)
+    if findings.problems or satellite is None or window is None:
+        raise UsageError("\n".join(dict.fromkeys(findings.problems)))
+    return Submission(
+        submission_id=submission_id,
+        satellite=satellite,
+        service=service,
+        window=window,
+        selection=selection,
+        storage=resolve_storage(sources),
+        targets=targets,
+        processing=_processing(sources),
+        routing=_routing(sources, satellite),
+        digests=digests,
+        dry_run=dry_run,
+        warnings=tuple(findings.warnings),
+    )
+
+
+def resolve_storage(sources: Sources) -> Storage:
+    """Return where results go."""
+    return Storage(
+        aws_region=sources.from_aws(flags.AWS_REGION, aws_keys.AWS_REGION_KEY, _AWS_REGION),
+        s3_bucket=sources.from_aws(flags.S3_BUCKET, aws_keys.S3_BUCKET, _BUCKET),
+        s3_base_path=sources.aws_key(_BASE_PATH, aws_keys.S3_BASE_PATH),
+    )
+
+
+def _satellite(sources: Sources, findings: Findings) -> str | None:
+    given = sources.from_config(flags.SATELLITE, config_keys.SATELLITE, None)
+    # A bad one in the file is told already.
+    if given is None and not sources.config.text_of(config_keys.SATELLITE):
+        findings.problems.append(_missing(sources, flags.SATELLITE, config_keys.SATELLITE))
+    return given
+
+
+def _missing(sources: Sources, flag: Flag[object], key: Key[object]) -> str:
+    """Say that a value is required."""
+    place = sources.config.place(key)
+    return f"{key.name} is required; give {flag.name} or write {place}"
+
+
+def _window(sources: Sources, findings: Findings) -> Window | None:
+    first = _date(
+        sources,
+        findings,
+        (flags.DATE1, flags.START_DATE),
+        (config_keys.DATE1, config_keys.START_DATE),
+    )
+    last = _date(
+        sources, findings, (flags.DATE2, flags.END_DATE), (config_keys.DATE2, config_keys.END_DATE)
+    )
+    if first is None or last is None:
+        return None
+    try:
+        return Window(first, last)
+    except BadWindow as error:
+        findings.problems.append(f"{error}; give the first day as date1 and the last as date2")
+        return None
+
+
+def _date(
+    sources: Sources,
+    findings: Findings,
+    names: tuple[Flag[date], Flag[date]],
+    keys: tuple[Key[date], Key[date]],
+) -> date | None:
+    """Return a date by its new name or its old one, from the line or else from the file."""
+    in_line = tuple(sources.line.get(flag) for flag in names)
+    in_file = tuple(sources.config.values.get(key) for key in keys)
+    labels = [[flag.name for flag in names], [sources.config.place(key) for key in keys]]
+    for (new, old), (name, old_name) in zip((in_line, in_file), labels, strict=True):
+        if old is not None:
+            findings.warnings.append(f"{old_name} is an old name; write {name}")
+        if old is not None and new not in (None, old):
+            findings.problems.append(
+                f"{name} {new} and {old_name} {old} contradict each other; give {name} alone"
+            )
+        if new is not None or old is not None:
+            return new or old
+    if not any(sources.config.text_of(key) for key in keys):
+        findings.problems.append(_missing(sources, names[0], keys[0]))
+    return None
+
+
+def _selection(sources: Sources, findings: Findings, *, dry_run: bool) -> Selection:
+    line = sources.line
+    names, one = line.get(flags.REGIONS), line.get(flags.REGION)
+    positions, everything = line.get(flags.POSITIONS), line.get(flags.ALL)
+    if names is not None and not names:
+        findings.problems.append("--regions names no region; give names, or --all for every region")
+    if names is not None and one is not None and tuple(names) != (one,):
+        findings.problems.append(f"--region {one!r} and --regions contradict each other; give one")
+    listed = tuple(names or ()) or ((one,) if one else ())
+    given = {
+        "--regions": names is not None or one is not None,
+        "--start-end-index": positions is not None,
+        "--all": bool(everything),
+    }
+    together = [name for name, there in given.items() if there]
+    if len(together) > 1:
+        findings.problems.append(f"{' and '.join(together)} exclude each other; give one of them")
+    if together:
+        return Selection(listed, positions)
+    return _selection_of_file(sources, findings, dry_run=dry_run)
+
+
+def _selection_of_file(sources: Sources, findings: Findings, *, dry_run: bool) -> Selection:
+    names = tuple(sources.config.values.get(config_keys.REGIONS) or ())
+    positions = sources.config.values.get(config_keys.START_END_INDEX)
+    if names and positions is not None:
+        place = sources.config.place(config_keys.START_END_INDEX)
+        findings.warnings.append(f"{place} is stronger than regions, which are not used")
+        return Selection(positions=positions)
+    # One that is wrong is told already.
+    written = sources.config.text_of(config_keys.START_END_INDEX)
+    if not names and not written and not dry_run:
+        findings.problems.append(
+            "no region is named; give --regions, --start-end-index, or --all for every region"
+        )
+    return Selection(names, positions)
+
+
+def _processing(sources: Sources) -> Processing:
+    line, default = sources.line, Processing()
+    return Processing(
+        layout=cast("Layout", line.get(flags.LAYOUT) or default.layout),
+        cores=sources.from_config(flags.CORES, config_keys.CORES, default.cores),
+        download_flag=sources.from_config(
+            flags.DOWNLOAD_FLAG, config_keys.DOWNLOAD_FLAG, default.download_flag
+        ),
+        post_processing_flag=sources.from_config(
+            flags.POST_PROCESSING_FLAG,
+            config_keys.POST_PROCESSING_FLAG,
+            default.post_processing_flag,
+        ),
+        clear_downloads=sources.from_config(
+            flags.CLEAR_DOWNLOADS, config_keys.CLEAR_DOWNLOADS, default.clear_downloads
+        ),
+        force_reprocess=bool(line.get(flags.FORCE_REPROCESS)),
+    )
+
+
+def _routing(sources: Sources, satellite: SatelliteName) -> RoutingRules:
+    chunk_days = sources.line.get(flags.CHUNK_DAYS)
+    return RoutingRules(
+        lambda_max_tiles=sources.aws_key(_LAMBDA_MAX_TILES, aws_keys.LAMBDA_MAX_TILES),
+        chunk_days=default_chunk_days(satellite) if chunk_days is None else chunk_days,
+        force_service=bool(sources.line.get(flags.FORCE_SERVICE)),
+    )
+
+
+def _without_effect(sources: Sources, service: Asked) -> Iterator[str]:
+    """Yield a warning for each flag that changes no request of the service."""
+    line = sources.line
+    if line.get(flags.INSTANCE_TYPE) is not None:
+        yield f"--instance-type changes no request of {service}; it is for the templates"
+    if line.get(flags.SPOT) and service == "lambda":
+        yield "--spot-instances has no effect with lambda"
+    if line.get(flags.SPOT) and service in {"batch", "ecs", "auto"}:
+        yield f"--spot-instances changes no request of {service}; queue and cluster decide"
+    if line.get(flags.CHUNK_DAYS) is not None and service not in {"lambda", "auto"}:
+        yield f"--chunk-days has no effect with {service}; windows are cut for Lambda alone"

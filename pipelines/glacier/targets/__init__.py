@@ -1,0 +1,1 @@
+"""The services that can run a job, and the exact arguments of the request that each one takes."""
