@@ -29,10 +29,10 @@ _CHECKS: Sequence[tuple[str, Sequence[str]]] = (
 _SUITES = ("acceptance", "integration", "contract", "unit")
 # CDK has an environment of its own, and its tests share what was synthesised once.
 _OF_INFRA = _ROOT / ".venv-infra" / "bin" / "python"
-# Many tests wait for a daemon most of their time, so there is one process more than processors.
+# Many tests wait for a daemon most of their time, so there are two processes more than processors.
 # A module stays in one process, as its nursery and its server do.
 _SIDE_BY_SIDE = (
-    f"--numprocesses={(os.cpu_count() or 1) + 1}",
+    f"--numprocesses={(os.cpu_count() or 1) + 2}",
     "--dist=loadfile",
     "--no-loadscope-reorder",
 )

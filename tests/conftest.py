@@ -60,10 +60,9 @@ def log_put_back() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
-    if structlog.is_configured():
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture

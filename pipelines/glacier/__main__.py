@@ -2,7 +2,7 @@
 
 import sys
 
-from pipelines.glacier.cli import main
+from pipelines.glacier.command import main
 from shared.cli import run_command
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ where from, is the same.
 import gzip
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ class ServiceModels(Loader):  # type: ignore[misc]  # botocore ships no types
         Who asks for a type that is missing hears so of the loader, when it looks for its versions.
         """
         del type_name
-        folders = (Path(path) for path in self.search_paths)
-        return sorted(
-            {each.name for folder in folders if folder.is_dir() for each in folder.iterdir()}
-        )
+        found: set[str] = set()
+        for path in self.search_paths:
+            # The home of a daemon's user may be closed to it: no descriptions of its own, then.
+            with suppress(OSError):
+                found.update(each.name for each in Path(path).iterdir())
+        return sorted(found)
 
 
 class ModelFiles(JSONFileLoader):  # type: ignore[misc]  # botocore ships no types
@@ -38,11 +41,18 @@ class ModelFiles(JSONFileLoader):  # type: ignore[misc]  # botocore ships no typ
 
     def load_file(self, file_path: str) -> Mapping[str, Any] | None:
         """Return what a file holds, named without its ending; None where there is none."""
-        plain = Path(f"{file_path}.json")
-        if plain.is_file():
-            return _parsed(plain.read_bytes())
-        compressed = Path(f"{file_path}.json.gz")
-        return _parsed(gzip.decompress(compressed.read_bytes())) if compressed.is_file() else None
+        if (plain := _read(f"{file_path}.json")) is not None:
+            return _parsed(plain)
+        compressed = _read(f"{file_path}.json.gz")
+        return None if compressed is None else _parsed(gzip.decompress(compressed))
+
+
+def _read(path: str) -> bytes | None:
+    """Return the bytes of a file, None where it cannot be had: others may lie further on."""
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
 
 
 def _parsed(text: bytes) -> Mapping[str, Any]:

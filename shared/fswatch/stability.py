@@ -5,7 +5,7 @@ systems), so two clocks are used: the wall clock against the file's mtime, and t
 against what was seen before.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 _NS_PER_SECOND = 1_000_000_000
@@ -86,14 +86,15 @@ def judge(since: Observation | None, now: Observation, rule: StabilityRule) -> S
     | changed since, and mtime older than that look  | Settled once equal for quiet (monotonic) |
     | equal_looks_only                               | Settled once equal for quiet (monotonic) |
 
-    A clock stepped back makes an mtime lie in the future; a clock stepped forward does not make a
-    file older than the monotonic time that has passed since the earlier, equal look. The fourth row
-    is a file whose times were set, or that another was renamed over.
+    A clock stepped back makes an mtime lie in the future; a clock stepped forward since the earlier
+    look does not make a file older, whether or not it was written in between. The fourth row is a
+    file whose times were set, or that another was renamed over.
     `look_again_at` is never before `now`.
     """
+    now = _without_step(since, now)
     if rule.equal_looks_only or _mtime_lies(since, now, rule):
         return _judge_by_equal_looks(since, now, rule)
-    missing_ns = _required_ns(now.identity, rule) - _age_ns(since, now)
+    missing_ns = _required_ns(now.identity, rule) - (now.wall_ns - now.identity.mtime_ns)
     if missing_ns <= 0:
         return Settled(now.identity)
     earliest = since if since is not None and since.identity == now.identity else now
@@ -128,13 +129,12 @@ def _mtime_lies(since: Observation | None, now: Observation, rule: StabilityRule
     return not young
 
 
-def _age_ns(since: Observation | None, now: Observation) -> int:
-    """The age of the mtime by the wall clock, or by the monotonic one where that says younger."""
-    age_ns = now.wall_ns - now.identity.mtime_ns
-    if since is None or since.identity != now.identity:
-        return age_ns
+def _without_step(since: Observation | None, now: Observation) -> Observation:
+    """Return the look with the wall clock as far on as the monotonic one went since the earlier."""
+    if since is None:
+        return now
     passed_ns = round((now.monotonic - since.monotonic) * _NS_PER_SECOND)
-    return min(age_ns, since.wall_ns - since.identity.mtime_ns + passed_ns)
+    return replace(now, wall_ns=min(now.wall_ns, since.wall_ns + passed_ns))
 
 
 def _required_ns(identity: FileIdentity, rule: StabilityRule) -> int:

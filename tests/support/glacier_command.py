@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import pytest
 
-from pipelines.glacier.cli import main
+from pipelines.glacier.command import main
 from shared.cli import run_command
 from tests.support.glacier_regions import write_project
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from daemons.ingester.cli import main
 from tests.support.aws_control import AWS_REGION, AwsControl
@@ -100,11 +99,8 @@ class CommandGround:
 def open_commands(
     folder: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[CommandGround]:
-    """Have the ground for the length of a block; the log is put back behind it."""
+    """Have the ground for the length of a block."""
     with StrictS3(aws_region=AWS_REGION) as s3, AwsControl() as aws:
         for name, value in aws.environment(s3.url).items():
             patch.setenv(name, value)
-        try:
-            yield CommandGround(folder, s3, aws, capsys)
-        finally:
-            structlog.reset_defaults()
+        yield CommandGround(folder, s3, aws, capsys)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from pipelines.glacier.cli import main
+from pipelines.glacier.command import main
 from shared.aws.clients import ClientSettings, ServiceClient, open_clients
 from shared.cli import run_command
 from shared.lifecycle import run

@@ -205,10 +205,10 @@ async def test_pipes_and_links_in_a_busy_tree_are_noticed_and_left_alone(tmp_pat
 
 async def test_leaving_the_watch_ends_its_thread_soon(tmp_path: Path) -> None:
     """SIGTERM must not wait for the time-out of a library."""
-    threads = threading.active_count()
+    threads, watches = threading.active_count(), watch_count()
     async with armed_watch(tmp_path):
         left_at = time.monotonic()
 
     assert time.monotonic() - left_at < 2
-    assert watch_count() == 0
+    assert watch_count() <= watches
     assert threading.active_count() <= threads + 2

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pipelines.glacier.cli import main
+from pipelines.glacier.command import main
 from pipelines.glacier.submit import flags
 from pipelines.glacier.submit.plan import Outcome, Plan
 from shared.cli import run_command
@@ -219,7 +219,7 @@ def test_a_dry_run_leaves_nothing_behind(submit: Submit, tmp_path: Path) -> None
 def test_a_dry_run_needs_neither_credentials_nor_sdk(submit: Submit, tmp_path: Path) -> None:
     """It works on a train, and at once."""
     program = (
-        "import sys; from pipelines.glacier.cli import main; status = main(sys.argv[1:]);"
+        "import sys; from pipelines.glacier.command import main; status = main(sys.argv[1:]);"
         "heavy = {'aiobotocore', 'botocore', 'rasterio', 'uvloop'} & set(sys.modules);"
         "sys.exit(f'loaded {heavy}' if heavy else status)"
     )

@@ -87,3 +87,17 @@ async def test_clients_are_made_of_them() -> None:
     await pool.aclose()
 
     assert isinstance(loader, ServiceModels)
+
+
+def test_a_closed_home_has_no_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit without a home of its own may not even look whether there are any."""
+
+    def closed(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    real = Path.iterdir
+    monkeypatch.setattr(
+        Path, "iterdir", lambda path: closed(path) if ".aws" in path.parts else real(path)
+    )
+
+    assert "sts" in ServiceModels().list_available_services("service-2")
