@@ -13,7 +13,7 @@ from tests.support.daemon import Nursery
 from tests.support.watcher_ground import WatcherGround, table
 from tests.support.watching import BUCKET, LAYOUT
 
-LIMITS = ("--sidecar-limit", "1.5", "--closest-limit", "1.5", "--attempts", "2", "--grace", "1")
+LIMITS = ("--sidecar-limit", "3", "--closest-limit", "3", "--attempts", "2", "--grace", "1")
 
 
 @pytest.fixture
