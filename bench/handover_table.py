@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.table import SATURATED, Verdict
+from bench.markdown import set_table
+from bench.table import Verdict, verdict_of
 
 _MIB = 1 << 20
 _MILLI = 1000
@@ -46,10 +47,8 @@ class Measurement:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the run counts; a failure weighs more than saturation."""
-        if self.fault:
-            return Verdict.FAILED
-        return Verdict.VOID if self.stub_load > SATURATED else Verdict.COUNTS
+        """Whether the run counts."""
+        return verdict_of(self.fault, self.stub_load)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +167,4 @@ def render(rows: Sequence[Row]) -> str:
             shares = [*kinds, max(0.0, role.requests - sum(kinds))]
             shown = [show(role) for _, show in _PARTS]
             parts.append([f"{row.watchers}", role.role, *shown, *(f"{n:.2f}" for n in shares)])
-    return f"{_table(whole)}\n\n{_table(parts)}"
-
-
-def _table(cells: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[n]) for line in cells) for n in range(len(cells[0]))]
-    ruler = ["-" * (width - 1) + ":" for width in widths]
-    lines = (cells[0], ruler, *cells[1:])
-    return "\n".join(
-        f"| {' | '.join(c.rjust(w) for c, w in zip(line, widths, strict=True))} |" for line in lines
-    )
+    return f"{set_table(whole)}\n\n{set_table(parts)}"

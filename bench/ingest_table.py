@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from bench.table import SATURATED, Verdict
+from bench.markdown import set_table, shown_ratio
+from bench.table import Verdict, verdict_of
 
 REFERENCE = "aws s3 sync"
 """What a task's label begins with for the tool that the ratio columns compare with."""
@@ -20,7 +21,6 @@ HANDFUL = 10
 """Requests beyond one for each page."""
 
 _MIB = 1 << 20
-_MISSING = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +54,8 @@ class Cost:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it counts; a failure weighs more than saturation."""
-        if self.fault:
-            return Verdict.FAILED
-        return Verdict.VOID if self.stub_load > SATURATED else Verdict.COUNTS
+        """Whether it counts."""
+        return verdict_of(self.fault, self.stub_load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +157,9 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("requests", lambda row: str(row.cost.requests)),
     ("peak MiB", lambda row: f"{row.cost.peak_rss_bytes / _MIB:.0f}"),
     ("stub load", lambda row: f"{row.cost.stub_load:.0%}"),
-    ("time x aws", lambda row: _ratio(row.time_ratio)),
+    ("time x aws", lambda row: shown_ratio(row.time_ratio)),
     ("requests / pages", lambda row: f"{row.cost.requests / row.listings / row.pages:.2f}"),
-    ("peak x aws", lambda row: _ratio(row.rss_ratio)),
+    ("peak x aws", lambda row: shown_ratio(row.rss_ratio)),
     ("verdict", lambda row: row.verdict.value),
 )
 _TEXT_COLUMNS = 3
@@ -171,12 +169,7 @@ def render(rows: Sequence[Row]) -> str:
     """Set the rows as a table for people, which is Markdown at the same time."""
     cells = [[title for title, _ in _COLUMNS]]
     cells += [[show(row) for _, show in _COLUMNS] for row in rows]
-    widths = [max(len(line[n]) for line in cells) for n in range(len(_COLUMNS))]
-    ruler = [
-        "-" * width if n < _TEXT_COLUMNS else "-" * (width - 1) + ":"
-        for n, width in enumerate(widths)
-    ]
-    return "\n".join(_line(line, widths) for line in (cells[0], ruler, *cells[1:]))
+    return set_table(cells, text_columns=_TEXT_COLUMNS)
 
 
 def render_goals(rows: Sequence[Row]) -> str:
@@ -187,15 +180,3 @@ def render_goals(rows: Sequence[Row]) -> str:
         for row in rows
         if row.goals
     )
-
-
-def _ratio(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.2f}"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [
-        cell.ljust(width) if n < _TEXT_COLUMNS else cell.rjust(width)
-        for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return f"| {' | '.join(padded)} |"

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median
 
+from bench.markdown import set_table, shown_ratio
+
 SATURATED = 0.9
 """Share of the stub's processors above which its own speed decides the wall time."""
 
@@ -17,7 +19,6 @@ REFERENCE = "s5cmd"
 """The tool that the ratio columns compare with."""
 
 _MIB = 1 << 20
-_MISSING = "-"
 
 
 class Verdict(Enum):
@@ -26,6 +27,13 @@ class Verdict(Enum):
     COUNTS = "ok"
     VOID = "void"
     FAILED = "FAILED"
+
+
+def verdict_of(fault: str, stub_load: float) -> Verdict:
+    """Say whether a run counts; a failure weighs more than saturation."""
+    if fault:
+        return Verdict.FAILED
+    return Verdict.VOID if stub_load > SATURATED else Verdict.COUNTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +61,7 @@ class Measurement:
     @property
     def verdict(self) -> Verdict:
         """Whether the run counts; a failure weighs more than saturation."""
-        if self.fault:
-            return Verdict.FAILED
-        return Verdict.VOID if self.stub_load > SATURATED else Verdict.COUNTS
+        return verdict_of(self.fault, self.stub_load)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +149,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("sent MiB", lambda row: f"{row.received_bytes / _MIB:.0f}"),
     ("stub CPU s", lambda row: f"{row.stub_cpu_seconds:.2f}"),
     ("stub load", lambda row: f"{row.stub_load:.0%}"),
-    (f"speed x {REFERENCE}", lambda row: _ratio(row.speed_ratio)),
-    (f"CPU x {REFERENCE}", lambda row: _ratio(row.cpu_ratio)),
+    (f"speed x {REFERENCE}", lambda row: shown_ratio(row.speed_ratio)),
+    (f"CPU x {REFERENCE}", lambda row: shown_ratio(row.cpu_ratio)),
     ("runs", lambda row: f"{row.counted}/{row.rounds}"),
     ("verdict", lambda row: row.verdict.value),
 )
@@ -155,22 +161,4 @@ def render(rows: Sequence[Row]) -> str:
     """Set the rows as a table for people, which is Markdown at the same time."""
     cells = [[title for title, _ in _COLUMNS]]
     cells += [[show(row) for _, show in _COLUMNS] for row in rows]
-    widths = [max(len(line[n]) for line in cells) for n in range(len(_COLUMNS))]
-    ruler = [
-        "-" * width if n < _TEXT_COLUMNS else "-" * (width - 1) + ":"
-        for n, width in enumerate(widths)
-    ]
-    lines = [cells[0], ruler, *cells[1:]]
-    return "\n".join(_line(line, widths) for line in lines)
-
-
-def _ratio(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.2f}"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [
-        cell.ljust(width) if n < _TEXT_COLUMNS else cell.rjust(width)
-        for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
-    return f"| {' | '.join(padded)} |"
+    return set_table(cells, text_columns=_TEXT_COLUMNS)

@@ -17,6 +17,18 @@ _LIMIT_SECONDS = 280.0
 pytestmark = pytest.mark.timeout(_LIMIT_SECONDS + 20)
 
 
+def _played(work: Path, part: str) -> "subprocess.CompletedProcess[str]":
+    """Play a chapter to its end."""
+    return subprocess.run(
+        _command(work, part),
+        cwd=_PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_SECONDS,
+        check=False,
+    )
+
+
 def _command(folder: Path, part: str = "uploader") -> list[str]:
     return [
         *(sys.executable, "-m", "scripts.demo", "--scale", "small"),
@@ -64,14 +76,7 @@ def test_the_hand_shake_brings_the_known_truth_back(tmp_path: Path) -> None:
     """The main job end to end: four daemons, one of them killed, every row as it must be."""
     work = tmp_path / "work"
 
-    done = subprocess.run(
-        _command(work, "handshake"),
-        cwd=_PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=_LIMIT_SECONDS,
-        check=False,
-    )
+    done = _played(work, "handshake")
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "SIGKILL: the watcher on EC2 a dies" in done.stdout
@@ -87,14 +92,7 @@ def test_three_sites_come_into_step_and_stay_so(tmp_path: Path) -> None:
     """From feeds to the index in two accounts, one run killed; the last one has nothing to do."""
     work = tmp_path / "work"
 
-    done = subprocess.run(
-        _command(work, "ingester"),
-        cwd=_PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=_LIMIT_SECONDS,
-        check=False,
-    )
+    done = _played(work, "ingester")
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "SIGKILL: the run dies while it listens" in done.stdout

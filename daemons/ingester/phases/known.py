@@ -31,14 +31,14 @@ class Known:
 
     def foresee(self) -> Sequence[str]:
         """Note what is not here yet and would be uploaded; returns a line each."""
-        planned = set() if self.pushed is None else _paths(self.pushed)
+        planned = set() if self.pushed is None else self.pushed.planned_paths
         self.foreseen = sorted(self.made - planned)
         return [f"{Action.UPLOAD.value} {path}" for path in self.foreseen]
 
     @property
     def replaced(self) -> Collection[str]:
         """In a dry run: what phase 0 would have replaced here."""
-        return () if self.synced is None else _paths(self.synced)
+        return () if self.synced is None else self.synced.planned_paths
 
     @property
     def uploaded(self) -> bool:
@@ -51,8 +51,3 @@ class Known:
         if self.pushed is not None and needs_index(self.pushed):
             return True
         return any(folder_of(path) in INDEXED for path in self.foreseen)
-
-
-def _paths(report: SyncReport) -> set[str]:
-    """Return the paths that a dry run would move."""
-    return {line.partition(" ")[2] for line in report.planned}

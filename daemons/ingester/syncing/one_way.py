@@ -55,7 +55,6 @@ class SyncRules:
     conflicts: ConflictRule = ConflictRule.NEWER
     dry_run: bool = False
     """List and compare, and name what would be done."""
-    parallel: int = PARALLEL
 
 
 ALL_FOLDERS = SyncRules()
@@ -83,7 +82,7 @@ class OneWay:
         self._made_now = made_now
         self._announced = False
         self._full = ""
-        self._slots = anyio.Semaphore(rules.parallel)
+        self._slots = anyio.Semaphore(PARALLEL)
         self._spoken_at = anyio.current_time()
         self._log = log.bind(
             site=report.site_id, direction=report.direction.value if report.direction else "look"

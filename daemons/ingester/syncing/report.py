@@ -113,6 +113,11 @@ class SyncReport:
         return sum(counts.moved for counts in self.folders.values())
 
     @property
+    def planned_paths(self) -> set[str]:
+        """Paths that a dry run would move."""
+        return {line.partition(" ")[2] for line in self.planned}
+
+    @property
     def moved_bytes(self) -> int:
         """Their bytes."""
         return sum(counts.moved_bytes for counts in self.folders.values())

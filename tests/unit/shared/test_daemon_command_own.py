@@ -1,7 +1,6 @@
 import argparse
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +9,11 @@ from pydantic import Field
 
 from shared import daemon_command
 from shared.daemon_command import DaemonCommand, run_daemon_command, run_with_statuses
-from shared.daemon_settings import DaemonSettings
 from shared.errors import AlreadyRunning, ExitStatus, UsageError
 from shared.lifecycle import Control
 from shared.options import Option
 from shared.settings import Loaded
+from tests.support import daemon_carrier
 
 STATUSES: Mapping[int, int] = {
     ExitStatus.LOCKED: 3,
@@ -23,49 +22,25 @@ STATUSES: Mapping[int, int] = {
 }
 
 
-class Settings(DaemonSettings):
+class Settings(daemon_carrier.Settings):
     """Carry things along."""
 
     schedule: Annotated[str, Option()] = Field(default="", description="Run on")
 
 
-@dataclass
-class Report:
-    """What a pass did."""
-
-    failed: int = 0
-
-    def fields(self) -> Mapping[str, object]:
-        """All counts."""
-        return {}
-
-
-@dataclass
-class Carrier:
-    """A daemon that writes down what is done to it."""
-
-    failed: int = 0
-    seen: list[str] = field(default_factory=list)
-
-    async def run(self, control: Control) -> None:
-        """Run on: end at once."""
-        self.seen.append("run")
-
-    async def run_once(self) -> Report:
-        """Do one pass."""
-        self.seen.append("pass")
-        return Report(self.failed)
+class Carrier(daemon_carrier.Carrier):
+    """One that may be in use, and whose look ends with a status of its own."""
 
     @asynccontextmanager
     async def open(
-        self, settings: Settings, folder: Path, control: Control
-    ) -> AsyncIterator["Carrier"]:
+        self, settings: daemon_carrier.Settings, folder: Path, control: Control
+    ) -> AsyncIterator[daemon_carrier.Carrier]:
         """Be open for a block."""
         if self.failed < 0:
             raise AlreadyRunning("'x' is in use by process 1")
         yield self
 
-    async def look(self, settings: Settings, folder: Path) -> ExitStatus:
+    async def look(self, settings: daemon_carrier.Settings, folder: Path) -> ExitStatus:
         """Look without touching."""
         self.seen.append(f"look {settings.log_level}")
         return ExitStatus.CREDENTIALS

@@ -1,0 +1,28 @@
+"""Tables for people, which are Markdown at the same time. Pure."""
+
+from collections.abc import Sequence
+
+_MISSING = "-"
+
+
+def set_table(cells: Sequence[Sequence[str]], *, text_columns: int = 0) -> str:
+    """Set lines of cells, the titles first; all columns but the first few are flush right."""
+    widths = [max(len(line[n]) for line in cells) for n in range(len(cells[0]))]
+    ruler = [
+        "-" * width if n < text_columns else "-" * (width - 1) + ":"
+        for n, width in enumerate(widths)
+    ]
+    return "\n".join(_line(line, widths, text_columns) for line in (cells[0], ruler, *cells[1:]))
+
+
+def shown_ratio(value: float | None) -> str:
+    """Return a ratio as it stands in a table, also one that there is not."""
+    return _MISSING if value is None else f"{value:.2f}"
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], text_columns: int) -> str:
+    padded = [
+        cell.ljust(width) if n < text_columns else cell.rjust(width)
+        for n, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return f"| {' | '.join(padded)} |"
