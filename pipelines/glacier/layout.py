@@ -17,8 +17,10 @@ Landsat has one layout: `{region}/{subset_id}.tif`, `_reference/{region}.tif` an
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal, TypeAlias
 
-from pipelines.glacier.submit.submission import Layout
+Layout: TypeAlias = Literal["old", "new"]
+"""Of Sentinel-2: all files below a folder of their region, or the regions below each kind."""
 
 RUNS = PurePosixPath("_runs")
 """Records and logs of jobs, beside the results."""

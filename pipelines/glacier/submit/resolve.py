@@ -17,9 +17,11 @@ from datetime import date
 from typing import cast
 
 from pipelines.glacier.dates import BadWindow, Window
+from pipelines.glacier.layout import Layout
 from pipelines.glacier.project import aws_keys, config_keys
 from pipelines.glacier.project.ini_text import Key
 from pipelines.glacier.regions import Selection
+from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit import flags
 from pipelines.glacier.submit.flags import Flag
 from pipelines.glacier.submit.resolve_targets import resolve_targets
@@ -28,10 +30,8 @@ from pipelines.glacier.submit.sources import Findings, Sources
 from pipelines.glacier.submit.submission import (
     Asked,
     Digests,
-    Layout,
     Processing,
     RoutingRules,
-    SatelliteName,
     Storage,
     Submission,
 )

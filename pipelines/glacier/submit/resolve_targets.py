@@ -7,9 +7,9 @@ what the chosen service needs must be there.
 from collections.abc import Iterable, Mapping
 
 from pipelines.glacier.project import aws_keys
+from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit import flags
 from pipelines.glacier.submit.sources import Findings, Sources
-from pipelines.glacier.submit.submission import SatelliteName
 from pipelines.glacier.targets.fargate_sizes import check_size
 from pipelines.glacier.targets.target import (
     BatchTarget,

@@ -12,7 +12,8 @@
 from collections.abc import Iterable, Sequence
 
 from pipelines.glacier.regions import Region
-from pipelines.glacier.submit.submission import Asked, RoutingRules, SatelliteName
+from pipelines.glacier.satellite import SatelliteName
+from pipelines.glacier.submit.submission import Asked, RoutingRules
 from pipelines.glacier.targets.target import ServiceName
 
 SENTINEL2_CHUNK_DAYS = 31

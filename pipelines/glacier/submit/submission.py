@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pipelines.glacier.dates import Window
+from pipelines.glacier.layout import Layout
 from pipelines.glacier.regions import Selection
+from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.targets.target import ServiceName, Target
 
-SatelliteName: TypeAlias = Literal["sentinel2", "landsat"]
 Asked: TypeAlias = Literal["lambda", "batch", "ecs", "fargate", "auto"]
 """A service, or `auto`: decided for each region."""
-Layout: TypeAlias = Literal["old", "new"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ import pytest
 
 from pipelines.glacier.dates import Window
 from pipelines.glacier.regions import Bounds, Region, Selection
+from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit.plan import JOBS_MAX, Outcome, TooManyJobs, build_plan
 from pipelines.glacier.submit.rendering import render_json, render_outcome, render_text
 from pipelines.glacier.submit.routing import TooManyTiles, default_chunk_days, route
 from pipelines.glacier.submit.submission import (
     Asked,
     RoutingRules,
-    SatelliteName,
     Storage,
     Submission,
 )
