@@ -1,6 +1,7 @@
 """What every test gets: uvloop, a clean environment, no network, and the fakes as fixtures."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.support import environment, guard, soak
+from tests.support import environment, guard, quick_sdk, soak
 from tests.support.imds import Imds
 from tests.support.moto_server import MotoServer, running_moto
 from tests.support.strict_s3.server import BUCKET, StrictS3
@@ -29,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("soak") is not None:
             item.add_marker(pytest.mark.skip(reason="heavier repetitions: make soak"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare every test what is the same for all of them."""
+    quick_sdk.remember()
+    # What was collected stays to the end: looking it through for garbage is a twentieth of all.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

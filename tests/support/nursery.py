@@ -11,6 +11,7 @@ status go out. `tests.support.daemon` is the other end.
 import gc
 import importlib
 import json
+import mimetypes
 import os
 import signal
 import socket
@@ -21,16 +22,25 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import botocore.session
+
 from shared.aws import clients
 from shared.cli import run_command
+from tests.support import quick_sdk
 from tests.support.skew import shift_clocks
 
 # What daemons import only when it is needed.
 _LATE = (
     "anyio._backends._asyncio",
+    "anyio._core._fileio",
+    "anyio._core._signals",
+    "encodings.idna",
+    "importlib.readers",
     "shared.background",
     "shared.commands",
+    "shared.lives",
     "shared.log",
+    "shared.reloading",
     "uvloop",
 )
 _LATE_OF = MappingProxyType(
@@ -107,6 +117,13 @@ def _load_service_models() -> None:
             loader.load_service_model(service, kind)
     loader.load_data("endpoints")
     loader.load_data("partitions")
+    mimetypes.init()
+    # What its own clients ask, the nursery's children then know.
+    quick_sdk.remember()
+    for service in ("s3", "sts"):
+        botocore.session.Session().create_client(
+            service, "eu-west-1", aws_access_key_id="none", aws_secret_access_key="none"
+        )
 
 
 def _keep(connection: socket.socket) -> None:
