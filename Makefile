@@ -72,6 +72,7 @@ reference: install ## write the sample files and the pages of options anew
 	  $(BIN)/towpath config reference $$daemon > docs/options/$$daemon.md && \
 	  $(BIN)/towpath config reference --toml $$daemon > configs/$$daemon.toml || exit 1; done
 	@$(BIN)/python -m scripts.reference_units systemd
+	@$(BIN)/python -m scripts.reference_schemas pipelines/wildlife/schemas
 
 synth: $(INFRA_VENV)/.done ## write the CloudFormation templates to cdk.out, checked; asks nobody outside
 	@rm -rf cdk.out

@@ -1,0 +1,1 @@
+"""Wildlife: from the pictures of trail cameras to a table of sightings, within a budget."""

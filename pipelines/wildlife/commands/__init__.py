@@ -1,0 +1,1 @@
+"""The commands of `towpath wildlife`, each loaded when it is named."""

@@ -1,0 +1,1 @@
+"""What a run costs: price books and the formulas of the guard."""

@@ -1,0 +1,26 @@
+"""What ends a run on purpose. The names are those that the state machine catches.
+
+Step Functions sees of a Python handler's error the name of its class, nothing else.
+"""
+
+from enum import IntEnum
+
+from shared.errors import PermanentError, UsageError
+
+
+class WildlifeStatus(IntEnum):
+    """Exit statuses of `towpath wildlife`."""
+
+    DONE = 0
+    INVALID_INPUT = 2
+    BUDGET_EXCEEDED = 3
+    STAGE_FAILED = 4
+    CONFIGURATION = 5
+
+
+class InvalidInput(UsageError):
+    """The input document, or what it names, cannot be run; each line is one mistake."""
+
+
+class BudgetExceeded(PermanentError):
+    """The run would cost more than it may."""
