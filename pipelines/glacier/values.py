@@ -22,7 +22,11 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AWS_REGION = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _PREFIX = re.compile(r"[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+-]{1,255}")
+_PATTERN = re.compile(r"/?[^/\\\x00-\x1f\x7f]+(?:/[^/\\\x00-\x1f\x7f]+)*/?")
 _URL = re.compile(r"https?://[^\s/?#]+/?")
+_STATE_MACHINE = re.compile(
+    r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[A-Za-z0-9_-]{1,80}"
+)
 _SHOWN_MAX = 120
 
 
@@ -161,5 +165,9 @@ NAMES: Kind[Sequence[str]] = Kind(parse_names, "a comma list of names")
 BUCKET = matching(_BUCKET, "a bucket's name: 3 to 63 of a-z, 0-9, '.' and '-'")
 AWS_REGION = matching(_AWS_REGION, "a region of AWS such as us-west-2")
 PREFIX = Kind(_parse_prefix, "folder names joined by '/', of letters, digits, '_', '.', '=', '-'")
+STATE_MACHINE = matching(
+    _STATE_MACHINE, "arn:aws:states:REGION:ACCOUNT:stateMachine:NAME, as the stack tells it"
+)
+PATTERN = matching(_PATTERN, "a name or a path from the root; '*', '?', '[...]' match others")
 NAME = matching(_NAME, "a name or ARN without blanks")
 URL = matching(_URL, "http:// or https:// with a host and no path")

@@ -11,7 +11,9 @@ from pipelines.glacier.values import (
     AWS_REGION,
     BUCKET,
     NAME,
+    PATTERN,
     PREFIX,
+    STATE_MACHINE,
     SWITCH,
     TEXT,
     choice,
@@ -44,6 +46,7 @@ FARGATE_CLUSTER = Key("FARGATE", "fargate_cluster_name", NAME)
 FARGATE_TASK_DEFINITION = Key("FARGATE", "fargate_task_definition", NAME)
 FARGATE_CONTAINER = Key("FARGATE", "fargate_container_name", NAME)
 FARGATE_MEMORY = Key("FARGATE", "fargate_memory", whole(512, 122_880))
+FARGATE_IMAGE = Key("FARGATE", "fargate_image", NAME)
 FARGATE_CPU = Key("FARGATE", "fargate_cpu", one_of(*MEMORY_OF_CPU))
 FARGATE_SUBNETS = Key("FARGATE", "fargate_subnets", _NAMES)
 FARGATE_SECURITY_GROUPS = Key("FARGATE", "fargate_security_groups", _NAMES)
@@ -55,11 +58,33 @@ BATCH_MEMORY = Key("BATCH", "memory", whole(4, 1_048_576))
 BATCH_TIMEOUT = Key("BATCH", "timeout", whole(60, 1_209_600))
 
 FUNCTION_NAME = Key("LAMBDA", "function_name", NAME)
+FUNCTION_ALIAS = Key("LAMBDA", "alias", NAME)
+MEMORY_SIZE = Key("LAMBDA", "memory_size", whole(128, 10_240))
+TIMEOUT = Key("LAMBDA", "timeout", whole(1, 900))
+EPHEMERAL_STORAGE = Key("LAMBDA", "ephemeral_storage", whole(512, 10_240))
+PACKAGE_TYPE = Key("LAMBDA", "package_type", choice("Image", "Zip"))
+ECR_REPOSITORY = Key("LAMBDA", "ecr_repository", NAME)
+ECR_IMAGE_URI = Key("LAMBDA", "ecr_image_uri", NAME)
+PYTHON_VERSION = Key("LAMBDA", "python_version", matching(re.compile(r"3\.[0-9]{1,2}"), "3.N"))
+ARCHITECTURE = Key("LAMBDA", "architecture", choice("x86_64", "arm64"))
 LAMBDA_MAX_TILES = Key("LAMBDA", "lambda_max_tiles", whole(1, 100))
 
 SNS_TOPIC = Key("NOTIFICATIONS", "sns_topic_arn", NAME)
 
+EXECUTION_ROLE = Key("SECURITY", "iam_execution_role", NAME)
+TASK_ROLE = Key("SECURITY", "iam_task_role", NAME)
+
+LOG_GROUP = Key("MONITORING", "log_group", NAME)
+LOG_RETENTION_DAYS = Key("MONITORING", "log_retention_days", _LOG_DAYS)
+
 USE_SPOT_INSTANCES = Key("COST_OPTIMIZATION", "use_spot_instances", SWITCH)
+BUDGET_LIMIT = Key("COST_OPTIMIZATION", "budget_limit", whole(0, 1_000_000))
+
+ENABLE_STEP_FUNCTIONS = Key("EXPERIMENTAL", "enable_step_functions", SWITCH)
+STATE_MACHINE_ARN = Key("STEPFUNCTIONS", "state_machine_arn", STATE_MACHINE)
+
+SYNC_EXCLUDE = Key("SYNC", "exclude", list_of(PATTERN))
+SYNC_INCLUDE = Key("SYNC", "include", list_of(PATTERN))
 
 AWS_KEYS: tuple[Key[object], ...] = (
     AWS_REGION_KEY,
@@ -85,7 +110,7 @@ AWS_KEYS: tuple[Key[object], ...] = (
     FARGATE_CPU,
     FARGATE_SUBNETS,
     FARGATE_SECURITY_GROUPS,
-    Key("FARGATE", "fargate_image", NAME),
+    FARGATE_IMAGE,
     Key("BATCH", "compute_environment", NAME),
     JOB_QUEUE,
     JOB_DEFINITION,
@@ -94,29 +119,33 @@ AWS_KEYS: tuple[Key[object], ...] = (
     BATCH_TIMEOUT,
     SNS_TOPIC,
     Key("NOTIFICATIONS", "email_notifications", SWITCH),
-    Key("SECURITY", "iam_execution_role", NAME),
-    Key("SECURITY", "iam_task_role", NAME),
+    EXECUTION_ROLE,
+    TASK_ROLE,
     USE_SPOT_INSTANCES,
     Key("COST_OPTIMIZATION", "spot_allocation_strategy", NAME),
-    Key("COST_OPTIMIZATION", "budget_limit", whole(0, 1_000_000)),
+    BUDGET_LIMIT,
     Key("COST_OPTIMIZATION", "cost_alerts", SWITCH),
-    Key("MONITORING", "log_group", NAME),
-    Key("MONITORING", "log_retention_days", _LOG_DAYS),
+    LOG_GROUP,
+    LOG_RETENTION_DAYS,
     Key("MONITORING", "enable_detailed_monitoring", SWITCH),
     FUNCTION_NAME,
-    Key("LAMBDA", "memory_size", whole(128, 10_240)),
-    Key("LAMBDA", "timeout", whole(1, 900)),
-    Key("LAMBDA", "ephemeral_storage", whole(512, 10_240)),
-    Key("LAMBDA", "package_type", choice("Image", "Zip")),
+    FUNCTION_ALIAS,
+    MEMORY_SIZE,
+    TIMEOUT,
+    EPHEMERAL_STORAGE,
+    PACKAGE_TYPE,
     Key("LAMBDA", "handler", NAME),
-    Key("LAMBDA", "ecr_repository", NAME),
+    ECR_REPOSITORY,
     Key("LAMBDA", "ecr_image_tag", NAME),
-    Key("LAMBDA", "ecr_image_uri", NAME),
+    ECR_IMAGE_URI,
     Key("LAMBDA", "dockerfile_path", TEXT),
-    Key("LAMBDA", "python_version", matching(re.compile(r"3\.[0-9]{1,2}"), "3.N")),
-    Key("LAMBDA", "architecture", choice("x86_64", "arm64")),
+    PYTHON_VERSION,
+    ARCHITECTURE,
     LAMBDA_MAX_TILES,
     Key("EXPERIMENTAL", "enable_lambda_processing", SWITCH),
-    Key("EXPERIMENTAL", "enable_step_functions", SWITCH),
+    ENABLE_STEP_FUNCTIONS,
+    STATE_MACHINE_ARN,
+    SYNC_EXCLUDE,
+    SYNC_INCLUDE,
     Key("EXPERIMENTAL", "parallel_processing_regions", whole(1, 1000)),
 )
