@@ -11,13 +11,19 @@ from dataclasses import asdict
 from pipelines.glacier.dates import Window
 from pipelines.glacier.submit.submission import Processing, Submission
 
+_WHERE_KNOWN = ("project_digest", "config_sha256", "email", "allow_stale")
+
 
 def build_event(
     submission: Submission, region: str, window: Window, job_name: str
 ) -> Mapping[str, object]:
     """Return the event of one job."""
     processing, digests = submission.processing, submission.digests
-    known = {"project_digest": digests.project, "config_sha256": digests.config}
+    known = {
+        "project_digest": digests.project,
+        "config_sha256": digests.config,
+        "email": submission.email,
+    }
     return {
         "satellite": submission.satellite,
         "region": region,
@@ -34,7 +40,8 @@ def build_event(
         "force_reprocess": processing.force_reprocess,
         "job_name": job_name,
         "submission_id": submission.submission_id,
-        **{name: digest for name, digest in known.items() if digest},
+        **{name: value for name, value in known.items() if value},
+        **({"allow_stale": True} if submission.allow_stale else {}),
     }
 
 
@@ -42,10 +49,10 @@ def build_environment(event: Mapping[str, object], processing: Processing) -> Ma
     """Return the environment of the container that does what an event says."""
     names = ("satellite", "region", "date1", "date2", "s3_bucket", "s3_base_path", "job_name")
     always = (*names, "submission_id")
-    digests = tuple(name for name in ("project_digest", "config_sha256") if name in event)
+    told = tuple(name for name in _WHERE_KNOWN if name in event)
     default = asdict(Processing())
     changed = tuple(name for name, value in asdict(processing).items() if value != default[name])
-    return {name.upper(): _as_text(event[name]) for name in (*always, *digests, *changed)}
+    return {name.upper(): _as_text(event[name]) for name in (*always, *told, *changed)}
 
 
 def _as_text(value: object) -> str:

@@ -3,54 +3,28 @@
 A flag and its key in a file have one kind, so that a value means the same in both.
 """
 
-from dataclasses import dataclass
-from typing import Generic
-
-from pipelines.glacier.project import aws_keys, config_keys
+from pipelines.glacier.lines import where
+from pipelines.glacier.lines.flag import Flag
+from pipelines.glacier.lines.syntax import Syntax
+from pipelines.glacier.project import config_keys
 from pipelines.glacier.values import (
     FLAG,
     NAME,
     SWITCH,
     TEXT,
-    URL,
-    Kind,
-    T_co,
     choice,
     whole,
 )
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Flag(Generic[T_co]):
-    """A value that the line may have."""
-
-    name: str
-    kind: Kind[T_co]
-    help: str
-    metavar: str = ""
-    old_spelling: str = ""
-    """Means the same."""
-    bare: str = ""
-    """What the flag means where no value follows; empty: one must."""
-    switch: bool = False
-    """It never takes a value; being there means true."""
-
-
-_PATH = Kind(str, "a path")
-
-CONFIG = Flag("--config", _PATH, "the project's config.ini", "FILE")
-AWS_CONFIG = Flag("--aws-config", _PATH, "the project's aws/config/aws_config.ini", "FILE")
-PROJECT = Flag(
-    "--project", _PATH, "project folder (default: the nearest above that holds config.ini)", "DIR"
-)
 REGION_FILE = Flag(
-    "--region-file", _PATH, "GeoPackage of the regions (default: the project's)", "FILE"
+    "--region-file", where.PATH, "GeoPackage of the regions (default: the project's)", "FILE"
 )
 SATELLITE = Flag("--satellite", config_keys.SATELLITE.kind, "sentinel2 or landsat", "NAME")
 SERVICE = Flag(
     "--service",
-    choice("lambda", "batch", "ecs", "fargate", "auto"),
-    "lambda, batch, ecs, fargate, or auto: by region (default: lambda)",
+    choice("lambda", "batch", "ecs", "fargate", "auto", "stepfunctions"),
+    "lambda, batch, ecs, fargate; auto: by region; stepfunctions: by region, run by the stack's "
+    "state machine (default: lambda)",
     "NAME",
 )
 REGIONS = Flag("--regions", config_keys.REGIONS.kind, "regions by name", "NAME,NAME")
@@ -76,9 +50,6 @@ CHUNK_DAYS = Flag(
 FORCE_SERVICE = Flag(
     "--force-service", SWITCH, "take --service lambda for any number of tiles", switch=True
 )
-S3_BUCKET = Flag("--s3-bucket", aws_keys.S3_BUCKET.kind, "bucket of the results", "NAME")
-AWS_REGION = Flag("--aws-region", aws_keys.AWS_REGION_KEY.kind, "region of AWS", "NAME")
-ENDPOINT_URL = Flag("--endpoint-url", URL, "another endpoint than AWS", "URL")
 INSTANCE_TYPE = Flag("--instance-type", NAME, "instance type for the templates", "NAME")
 SPOT = Flag("--spot-instances", SWITCH, "run on spare capacity", switch=True)
 LAYOUT = Flag(
@@ -100,10 +71,31 @@ DRY_RUN = Flag(
     "true|false",
     bare="true",
 )
-OUTPUT = Flag("--output", choice("text", "json"), "form of the plan (default: text)", "FORM")
-EMAIL = Flag("--email", TEXT, "whom --setup subscribes to the topic", "ADDRESS")
+EMAIL = Flag(
+    "--email", TEXT, "who asks, for the record; whom --setup subscribes to the topic", "ADDRESS"
+)
 SETUP = Flag("--setup", SWITCH, "make the bucket ready and do nothing else", switch=True)
 MAX_CONCURRENCY = Flag("--max-concurrency", whole(1, 100), "requests at once (default: 10)", "N")
+
+WAIT = Flag(
+    "--wait",
+    SWITCH,
+    "wait until the jobs are finished, submitting those again that ran out of time",
+    switch=True,
+)
+POLL_SECONDS = Flag("--poll-seconds", whole(1, 3600), "how often --wait looks (default: 30)", "N")
+WAIT_MINUTES = Flag(
+    "--wait-minutes", whole(1, 20_160), "how long --wait waits at most (default: 1440)", "N"
+)
+OVER_BUDGET = Flag(
+    "--over-budget", SWITCH, "send although the estimate is above budget_limit", switch=True
+)
+ALLOW_STALE = Flag(
+    "--allow-stale",
+    SWITCH,
+    "run although the code that is deployed is not the project's; else such a job fails",
+    switch=True,
+)
 
 GROUPS: dict[str, tuple[Flag[object], ...]] = {
     "what": (SATELLITE, REGIONS, REGION, POSITIONS, ALL, DATE1, DATE2, START_DATE, END_DATE),
@@ -113,9 +105,9 @@ GROUPS: dict[str, tuple[Flag[object], ...]] = {
         FORCE_SERVICE,
         SPOT,
         INSTANCE_TYPE,
-        AWS_REGION,
-        S3_BUCKET,
-        ENDPOINT_URL,
+        where.AWS_REGION,
+        where.S3_BUCKET,
+        where.ENDPOINT_URL,
     ),
     "processing": (
         LAYOUT,
@@ -125,6 +117,27 @@ GROUPS: dict[str, tuple[Flag[object], ...]] = {
         CLEAR_DOWNLOADS,
         FORCE_REPROCESS,
     ),
-    "submission": (DRY_RUN, OUTPUT, EMAIL, SETUP, MAX_CONCURRENCY),
-    "project": (PROJECT, CONFIG, AWS_CONFIG, REGION_FILE),
+    "submission": (
+        DRY_RUN,
+        where.OUTPUT,
+        WAIT,
+        POLL_SECONDS,
+        WAIT_MINUTES,
+        OVER_BUDGET,
+        ALLOW_STALE,
+        EMAIL,
+        SETUP,
+        MAX_CONCURRENCY,
+    ),
+    "project": (where.PROJECT, where.CONFIG, where.AWS_CONFIG, REGION_FILE),
 }
+
+SYNTAX = Syntax(
+    "towpath glacier submit",
+    """
+    Submit one job for each region and window of days.
+
+    Values come from the line, then config.ini, then aws_config.ini, then the defaults.
+    """,
+    GROUPS,
+)

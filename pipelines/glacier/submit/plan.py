@@ -1,20 +1,33 @@
 """The plan of a submission: its jobs, and the exact request of each. Pure.
 
 There is a job for each region and window of days. The plan is also the document that `--output
-json` prints; after a real run each job says how its submission went.
+json` prints; after a real run each job says how its submission went, and how it ended, if it was
+waited for.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import cast
 
 from pipelines.glacier.dates import Window
 from pipelines.glacier.regions import Region
+from pipelines.glacier.submit.estimate import Estimate, estimate
 from pipelines.glacier.submit.event import build_environment, build_event
+from pipelines.glacier.submit.result import Result
 from pipelines.glacier.submit.routing import check_tiles, route
 from pipelines.glacier.submit.submission import Submission
 from pipelines.glacier.targets.requests import build_request
-from pipelines.glacier.targets.target import Arguments, ServiceName, Task
+from pipelines.glacier.targets.state_machine_input import (
+    build_document,
+    build_input,
+    build_item,
+    execution_name,
+    jobs_document,
+)
+from pipelines.glacier.targets.target import Arguments, BatchTarget, ServiceName, Task
+from shared.s3.uri import S3Uri
 
 JOBS_MAX = 10_000
 """Of one plan: far more than all regions for years, far less than what a slip could ask for."""
@@ -22,6 +35,10 @@ JOBS_MAX = 10_000
 
 class TooManyJobs(ValueError):
     """Regions and days make more jobs than one submission may have."""
+
+
+class OverBudget(ValueError):
+    """The estimate is more than the limit that the project sets itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,18 @@ class Outcome:
     id: str = ""
     """Request id, job id or ARN of the task."""
     error: str = ""
+    unknown: bool = False
+    """Nobody knows: it was sent, and neither an answer nor a trace of it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The state machine's run that starts all jobs of a submission."""
+
+    document: S3Uri
+    """Where the jobs lie for it."""
+    content: bytes
+    request: Arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +73,21 @@ class Job:
     window: Window
     service: ServiceName
     request: Arguments
+    """Of its service; for a state machine, the job as its document has it."""
 
-    def to_json(self, outcome: Outcome | None) -> Mapping[str, object]:
+    def to_json(
+        self, outcome: Outcome | None = None, result: Result | None = None
+    ) -> Mapping[str, object]:
         """Return what the document says of it."""
-        said: Mapping[str, object] = (
-            {}
-            if outcome is None
-            else {
+        said: dict[str, object] = {}
+        if outcome is not None:
+            said = {
                 "accepted": outcome.accepted,
                 "id": outcome.id or None,
                 "error": outcome.error or None,
             }
-        )
+        if result is not None:
+            said |= result.to_json()
         return {
             "job_name": self.name,
             "region": self.region,
@@ -72,11 +104,21 @@ class Plan:
 
     submission: Submission
     jobs: tuple[Job, ...]
+    estimate: Estimate
     warnings: tuple[str, ...] = ()
+    execution: Execution | None = None
+    """Where a state machine runs the jobs."""
 
-    def to_json(self, outcomes: Mapping[str, Outcome] | None = None) -> Mapping[str, object]:
-        """Return the document; `outcomes` by job name, once jobs were sent."""
-        asked, known = self.submission, outcomes or {}
+    def to_json(
+        self,
+        outcomes: Mapping[str, Outcome] | None = None,
+        results: Mapping[str, Result] | None = None,
+    ) -> Mapping[str, object]:
+        """Return the document; by job name `outcomes`, once jobs were sent, and `results`, once
+        they were waited for.
+        """
+        asked, sent, ended = self.submission, outcomes or {}, results or {}
+        run = self.execution
         return {
             "service": asked.service,
             "satellite": asked.satellite,
@@ -86,8 +128,11 @@ class Plan:
             "s3_bucket": asked.storage.s3_bucket,
             "s3_base_path": asked.storage.s3_base_path,
             "dry_run": asked.dry_run,
+            "submission_id": asked.submission_id,
             "warnings": list(self.warnings),
-            "jobs": [job.to_json(known.get(job.name)) for job in self.jobs],
+            "estimate": self.estimate.to_json(),
+            **({} if run is None else {"execution": run.request, "document": str(run.document)}),
+            "jobs": [job.to_json(sent.get(job.name), ended.get(job.name)) for job in self.jobs],
         }
 
 
@@ -99,6 +144,8 @@ def build_plan(
     Raises:
         TooManyTiles: Lambda was asked for regions that it cannot do.
         TooManyJobs: see `JOBS_MAX`.
+        TooLargeRun: a state machine cannot report on so many.
+        OverBudget: the estimate is above the limit.
     """
     rules = submission.routing
     check_tiles(regions, asked=submission.service, satellite=submission.satellite, rules=rules)
@@ -110,7 +157,11 @@ def build_plan(
         for window in submission.window.chunks(_chunk_days(submission, service))
     )
     said = dict.fromkeys((*submission.warnings, *warnings, *_season(submission)))
-    return Plan(submission, jobs, tuple(said))
+    by_machine = submission.service == "stepfunctions"
+    cost = estimate(jobs, submission.targets, submission.satellite, by_state_machine=by_machine)
+    _check_budget(cost, submission.budget_usd)
+    execution = _execution(submission, jobs) if by_machine else None
+    return Plan(submission, jobs, cost, tuple(said), execution)
 
 
 def job_name(satellite: str, window: Window, region: str) -> str:
@@ -154,8 +205,39 @@ def _job(submission: Submission, region: Region, window: Window, service: Servic
         environment=build_environment(event, submission.processing),
         tile_months=len(region.tiles) * window.started_months(),
     )
-    request = build_request(task, submission.targets[service])
+    if submission.service == "stepfunctions":
+        request = _item(submission, task, len(region.tiles))
+    else:
+        request = build_request(task, submission.targets[service])
     return Job(name, region.name, len(region.tiles), window, service, request)
+
+
+def _item(submission: Submission, task: Task, tiles: int) -> Arguments:
+    batch = cast("BatchTarget", submission.targets["batch"])
+    most = submission.routing.lambda_max_tiles
+    return build_item(task, tiles=tiles, batch=batch, lambda_max_tiles=most)
+
+
+def _execution(submission: Submission, jobs: Sequence[Job]) -> Execution:
+    """Return the run of all jobs; asked for again, it is the same one."""
+    storage, submission_id = submission.storage, submission.submission_id
+    folder = f"{storage.s3_base_path}/{submission.satellite}"
+    document = S3Uri(storage.s3_bucket, f"{folder}/{jobs_document(submission_id)}")
+    told = build_input(submission_id, bucket=document.bucket, key=document.key, count=len(jobs))
+    request = {
+        "stateMachineArn": submission.state_machine_arn,
+        "name": execution_name(submission_id),
+        "input": json.dumps(told, separators=(",", ":")),
+    }
+    return Execution(document, build_document([job.request for job in jobs]), request)
+
+
+def _check_budget(cost: Estimate, limit_usd: int | None) -> None:
+    if limit_usd is not None and cost.usd > limit_usd:
+        raise OverBudget(
+            f"the plan is estimated at {cost.usd:.2f} USD, above [COST_OPTIMIZATION] budget_limit "
+            f"= {limit_usd}; select fewer regions or days, or give --over-budget"
+        )
 
 
 def _season(submission: Submission) -> Iterator[str]:

@@ -18,31 +18,27 @@ from typing import cast
 
 from pipelines.glacier.dates import BadWindow, Window
 from pipelines.glacier.layout import Layout
+from pipelines.glacier.lines.flag import Flag
+from pipelines.glacier.lines.sources import Findings, Sources
+from pipelines.glacier.lines.storage import resolve_storage
 from pipelines.glacier.project import aws_keys, config_keys
 from pipelines.glacier.project.ini_text import Key
 from pipelines.glacier.regions import Selection
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit import flags
-from pipelines.glacier.submit.flags import Flag
-from pipelines.glacier.submit.resolve_targets import resolve_targets
+from pipelines.glacier.submit.resolve_targets import resolve_state_machine, resolve_targets
 from pipelines.glacier.submit.routing import default_chunk_days, services_for
-from pipelines.glacier.submit.sources import Findings, Sources
 from pipelines.glacier.submit.submission import (
     Asked,
-    Digests,
     Processing,
     RoutingRules,
-    Storage,
     Submission,
 )
+from pipelines.glacier.targets.tile_rule import LAMBDA_MAX_TILES
 from shared.errors import UsageError
 
-_BUCKET, _BASE_PATH = "greenland-glacier-data", "1_download_merge_and_clip"
-_AWS_REGION = "us-west-2"
-_LAMBDA_MAX_TILES = 2
 
-
-def resolve(sources: Sources, submission_id: str, digests: Digests) -> Submission:
+def resolve(sources: Sources, submission_id: str) -> Submission:
     """Return what is asked for; UsageError has a line for each thing that is wrong or missing."""
     findings = Findings([*sources.config.problems, *sources.aws.problems])
     findings.warnings += [*sources.config.warnings, *sources.aws.warnings]
@@ -52,6 +48,7 @@ def resolve(sources: Sources, submission_id: str, digests: Digests) -> Submissio
     dry_run = sources.from_config(flags.DRY_RUN, config_keys.DRY_RUN, default=False)
     selection = _selection(sources, findings, dry_run=dry_run)
     targets = resolve_targets(sources, services_for(service), satellite or "sentinel2", findings)
+    machine = resolve_state_machine(sources, findings) if service == "stepfunctions" else ""
     findings.warnings += _without_effect(sources, service)
     if findings.problems or satellite is None or window is None:
         raise UsageError("\n".join(dict.fromkeys(findings.problems)))
@@ -65,18 +62,12 @@ def resolve(sources: Sources, submission_id: str, digests: Digests) -> Submissio
         targets=targets,
         processing=_processing(sources),
         routing=_routing(sources, satellite),
-        digests=digests,
+        allow_stale=bool(sources.line.get(flags.ALLOW_STALE)),
+        email=sources.from_config(flags.EMAIL, config_keys.EMAIL, ""),
+        state_machine_arn=machine,
+        budget_usd=_budget(sources),
         dry_run=dry_run,
         warnings=tuple(findings.warnings),
-    )
-
-
-def resolve_storage(sources: Sources) -> Storage:
-    """Return where results go."""
-    return Storage(
-        aws_region=sources.from_aws(flags.AWS_REGION, aws_keys.AWS_REGION_KEY, _AWS_REGION),
-        s3_bucket=sources.from_aws(flags.S3_BUCKET, aws_keys.S3_BUCKET, _BUCKET),
-        s3_base_path=sources.aws_key(_BASE_PATH, aws_keys.S3_BASE_PATH),
     )
 
 
@@ -198,10 +189,17 @@ def _processing(sources: Sources) -> Processing:
 def _routing(sources: Sources, satellite: SatelliteName) -> RoutingRules:
     chunk_days = sources.line.get(flags.CHUNK_DAYS)
     return RoutingRules(
-        lambda_max_tiles=sources.aws_key(_LAMBDA_MAX_TILES, aws_keys.LAMBDA_MAX_TILES),
+        lambda_max_tiles=sources.aws_key(LAMBDA_MAX_TILES, aws_keys.LAMBDA_MAX_TILES),
         chunk_days=default_chunk_days(satellite) if chunk_days is None else chunk_days,
         force_service=bool(sources.line.get(flags.FORCE_SERVICE)),
     )
+
+
+def _budget(sources: Sources) -> int | None:
+    """Return what a plan may cost; None where there is no limit."""
+    if sources.line.get(flags.OVER_BUDGET):
+        return None
+    return sources.aws.values.get(aws_keys.BUDGET_LIMIT)
 
 
 def _without_effect(sources: Sources, service: Asked) -> Iterator[str]:
@@ -211,7 +209,11 @@ def _without_effect(sources: Sources, service: Asked) -> Iterator[str]:
         yield f"--instance-type changes no request of {service}; it is for the templates"
     if line.get(flags.SPOT) and service == "lambda":
         yield "--spot-instances has no effect with lambda"
-    if line.get(flags.SPOT) and service in {"batch", "ecs", "auto"}:
+    if line.get(flags.SPOT) and service in {"batch", "ecs", "auto", "stepfunctions"}:
         yield f"--spot-instances changes no request of {service}; queue and cluster decide"
-    if line.get(flags.CHUNK_DAYS) is not None and service not in {"lambda", "auto"}:
+    if line.get(flags.CHUNK_DAYS) is not None and "lambda" not in services_for(service):
         yield f"--chunk-days has no effect with {service}; windows are cut for Lambda alone"
+    if not line.get(flags.WAIT):
+        for flag in (flags.POLL_SECONDS, flags.WAIT_MINUTES):
+            if line.get(flag) is not None:
+                yield f"{flag.name} has no effect without {flags.WAIT.name}"

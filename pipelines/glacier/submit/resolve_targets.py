@@ -6,10 +6,10 @@ what the chosen service needs must be there.
 
 from collections.abc import Iterable, Mapping
 
+from pipelines.glacier.lines.sources import Findings, Sources
 from pipelines.glacier.project import aws_keys
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit import flags
-from pipelines.glacier.submit.sources import Findings, Sources
 from pipelines.glacier.targets.fargate_sizes import check_size
 from pipelines.glacier.targets.target import (
     BatchTarget,
@@ -21,6 +21,8 @@ from pipelines.glacier.targets.target import (
 )
 
 _FUNCTION = "glacier-sentinel2-processor"
+_LAMBDA_MB = 10_240
+"""Of memory, and of storage."""
 _QUEUE = "glacier-processing-queue"
 _JOB_DEFINITION = "satellite-processing"
 _VCPUS, _BATCH_MEMORY_MB, _BATCH_SECONDS = 2, 8192, 1800
@@ -44,7 +46,12 @@ def _target(
     service: ServiceName, sources: Sources, satellite: SatelliteName, findings: Findings
 ) -> Target:
     if service == "lambda":
-        return LambdaTarget(sources.aws_key(_FUNCTION, aws_keys.FUNCTION_NAME))
+        return LambdaTarget(
+            sources.aws_key(_FUNCTION, aws_keys.FUNCTION_NAME),
+            alias=sources.aws_key("", aws_keys.FUNCTION_ALIAS),
+            memory_mb=sources.aws_key(_LAMBDA_MB, aws_keys.MEMORY_SIZE),
+            storage_mb=sources.aws_key(_LAMBDA_MB, aws_keys.EPHEMERAL_STORAGE),
+        )
     if service == "batch":
         return _batch(sources, satellite)
     if service == "ecs":
@@ -96,6 +103,21 @@ def _fargate(sources: Sources, findings: Findings) -> FargateTarget:
         ),
         spot=wants_spot(sources),
     )
+
+
+def resolve_state_machine(sources: Sources, findings: Findings) -> str:
+    """Return the ARN of the state machine; what is missing goes to `findings`."""
+    if sources.aws.values.get(aws_keys.ENABLE_STEP_FUNCTIONS) is False:
+        place = sources.aws.place(aws_keys.ENABLE_STEP_FUNCTIONS)
+        findings.problems.append(f"{place} is false; write true, or take --service auto")
+    arn = sources.aws_key("", aws_keys.STATE_MACHINE_ARN)
+    if not arn and not sources.aws.text_of(aws_keys.STATE_MACHINE_ARN):
+        place = sources.aws.place(aws_keys.STATE_MACHINE_ARN)
+        findings.problems.append(
+            f"{place} is required for stepfunctions; write what the stack tells, or take "
+            "--service auto"
+        )
+    return arn
 
 
 def wants_spot(sources: Sources) -> bool:

@@ -7,14 +7,18 @@
 | auto          | sentinel2  | more         | batch                                           |
 | lambda        | sentinel2  | more         | refused, or lambda when it is forced            |
 | anything else |            |              | what was asked for                              |
+
+`stepfunctions` is routed like `auto`.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from pipelines.glacier.regions import Region
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit.submission import Asked, RoutingRules
 from pipelines.glacier.targets.target import ServiceName
+from pipelines.glacier.targets.tile_rule import too_large_for_lambda
 
 SENTINEL2_CHUNK_DAYS = 31
 """What one call of a function gets done in its fifteen minutes, with days to spare."""
@@ -27,7 +31,9 @@ class TooManyTiles(ValueError):
 
 def services_for(asked: Asked) -> tuple[ServiceName, ...]:
     """Return the services that jobs may go to."""
-    return ("lambda", "batch") if asked == "auto" else (asked,)
+    if asked in {"auto", "stepfunctions"}:
+        return ("lambda", "batch")
+    return (cast("ServiceName", asked),)
 
 
 def default_chunk_days(satellite: SatelliteName) -> int:
@@ -39,9 +45,9 @@ def route(
     tiles: int, *, asked: Asked, satellite: SatelliteName, rules: RoutingRules
 ) -> ServiceName:
     """Return the service of a region with so many tiles."""
-    if asked != "auto":
-        return asked
-    return "batch" if _too_many(tiles, satellite, rules) else "lambda"
+    if asked not in {"auto", "stepfunctions"}:
+        return cast("ServiceName", asked)
+    return "batch" if too_large_for_lambda(tiles, satellite, rules.lambda_max_tiles) else "lambda"
 
 
 def check_tiles(
@@ -50,17 +56,16 @@ def check_tiles(
     """Refuse what Lambda was asked for and cannot do; TooManyTiles."""
     if asked != "lambda" or rules.force_service:
         return
-    large = [each for each in regions if _too_many(len(each.tiles), satellite, rules)]
+    large = [
+        each
+        for each in regions
+        if too_large_for_lambda(len(each.tiles), satellite, rules.lambda_max_tiles)
+    ]
     if large:
         raise TooManyTiles(
             f"--service lambda takes at most {rules.lambda_max_tiles} tiles a region; "
             f"{_told(large)}; use --service auto or batch, or --force-service"
         )
-
-
-def _too_many(tiles: int, satellite: SatelliteName, rules: RoutingRules) -> bool:
-    # A Landsat scene is one raster: its tiles are not merged, and only its window is read.
-    return satellite == "sentinel2" and tiles > rules.lambda_max_tiles
 
 
 def _told(regions: Sequence[Region]) -> str:

@@ -4,35 +4,75 @@ What is known is kept as it comes, so that a run that is interrupted can say whi
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import anyio
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from pipelines.glacier.submit.asking import Asking
 from pipelines.glacier.submit.calls import Calls
+from pipelines.glacier.submit.executing import execute
 from pipelines.glacier.submit.plan import Job, Outcome, Plan
+from pipelines.glacier.submit.platforms import Platforms
+from pipelines.glacier.submit.records import SubmissionRecords
+from pipelines.glacier.submit.waiting import Patience, Sent, Waiting
 from shared.aws.clients import ClientPool, ClientSettings, open_clients
 from shared.errors import CredentialsMissing
+from shared.s3.client import EngineSettings, S3Client
 from shared.s3.errors import ObjectError
 
 log: FilteringBoundLogger = structlog.get_logger()
 
+_READS_IN_FLIGHT = 32
+
 Start: TypeAlias = Callable[[Job], Awaitable[Outcome]]
 
 
-async def send_plan(
-    plan: Plan, settings: ClientSettings, outcomes: dict[str, Outcome], *, at_once: int
-) -> None:
-    """Start every job of a plan; `outcomes` is filled by job name.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a plan is sent."""
+
+    at_once: int = 10
+    """Requests under way."""
+    patience: Patience | None = None
+    """None: nobody waits for the jobs."""
+
+
+async def send_plan(plan: Plan, settings: ClientSettings, sent: Sent, manner: Manner) -> None:
+    """Start every job of a plan, and wait for them, if asked to; `sent` is filled as it goes.
 
     Raises:
         CredentialsMissing: AWS does not know who asks; nothing was sent.
     """
     async with open_clients(settings) as clients:
         await check_caller(clients)
-        calls = Calls(clients, anyio.CapacityLimiter(at_once))
-        await start_all(plan, calls.start, outcomes)
+        asking = Asking(clients, anyio.CapacityLimiter(manner.at_once))
+        store = S3Client(clients, EngineSettings(in_flight=_READS_IN_FLIGHT), journal=None)
+        records = SubmissionRecords(store, plan.submission)
+        calls = Calls(asking, records)
+        try:
+            if plan.execution is None:
+                await start_all(plan, calls.start, sent.outcomes)
+            else:
+                outcome = await execute(plan.execution, asking, store)
+                sent.outcomes.update(dict.fromkeys((job.name for job in plan.jobs), outcome))
+                report = log.info if outcome.accepted else log.error
+                event = "execution_started" if outcome.accepted else "execution_refused"
+                report(event, id=outcome.id, jobs=len(plan.jobs), error=outcome.error)
+            if manner.patience is not None:
+                platforms = Platforms(asking, plan.submission.storage.aws_region)
+                await Waiting(
+                    plan,
+                    sent,
+                    start=calls.start,
+                    records=records,
+                    services=platforms,
+                    patience=manner.patience,
+                ).run()
+        finally:
+            await store.aclose()
 
 
 async def start_all(plan: Plan, start: Start, outcomes: dict[str, Outcome]) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import anyio
 
-from pipelines.glacier.submit.calls import POLICY
+from pipelines.glacier.lines.storage import Storage
+from pipelines.glacier.submit.asking import POLICY
 from pipelines.glacier.submit.sending import check_caller
-from pipelines.glacier.submit.submission import Storage
 from shared.aws.clients import ClientPool, ClientSettings, ServiceClient, open_clients
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.errors import UsageError

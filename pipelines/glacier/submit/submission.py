@@ -9,21 +9,15 @@ from typing import Literal, TypeAlias
 
 from pipelines.glacier.dates import Window
 from pipelines.glacier.layout import Layout
+from pipelines.glacier.lines.storage import Storage
 from pipelines.glacier.regions import Selection
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.targets.target import ServiceName, Target
+from pipelines.glacier.targets.tile_rule import LAMBDA_MAX_TILES
 
-Asked: TypeAlias = Literal["lambda", "batch", "ecs", "fargate", "auto"]
-"""A service, or `auto`: decided for each region."""
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Where results go."""
-
-    aws_region: str
-    s3_bucket: str
-    s3_base_path: str
+Asked: TypeAlias = Literal["lambda", "batch", "ecs", "fargate", "auto", "stepfunctions"]
+"""A service, or `auto`: decided for each region. `stepfunctions` decides in the same way, and has a
+state machine start the jobs and wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,7 @@ class Processing:
 class RoutingRules:
     """What decides the service of a region, and how long a window one job may have."""
 
-    lambda_max_tiles: int = 2
+    lambda_max_tiles: int = LAMBDA_MAX_TILES
     chunk_days: int = 0
     """Days of one Lambda job; 0: windows are not cut."""
     force_service: bool = False
@@ -69,9 +63,16 @@ class Submission:
     selection: Selection
     storage: Storage
     targets: Mapping[ServiceName, Target]
-    """Those that the service needs: for `auto`, Lambda and Batch."""
+    """Those that the service needs: for `auto` and `stepfunctions`, Lambda and Batch."""
     processing: Processing = field(default_factory=Processing)
     routing: RoutingRules = field(default_factory=RoutingRules)
     digests: Digests = field(default_factory=Digests)
+    allow_stale: bool = False
+    """Where the code that runs has another digest: warn, and run."""
+    email: str = ""
+    """Who asks; kept in the record."""
+    state_machine_arn: str = ""
+    budget_usd: int | None = None
+    """More than this is not sent."""
     dry_run: bool = False
     warnings: tuple[str, ...] = ()

@@ -35,6 +35,7 @@ def build_request(task: Task, target: Target) -> Arguments:
 def _invoke(task: Task, target: LambdaTarget) -> Arguments:
     return {
         "FunctionName": target.function_name,
+        **({"Qualifier": target.alias} if target.alias else {}),
         "InvocationType": "Event",
         "Payload": json.dumps(task.event, separators=(",", ":")),
     }

@@ -11,9 +11,13 @@ Arguments: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class LambdaTarget:
-    """A function."""
+    """A function, and how large it is: what its time costs."""
 
     function_name: str
+    alias: str = ""
+    """Of the version that is called; empty: the newest, well or not."""
+    memory_mb: int = 10_240
+    storage_mb: int = 10_240
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, TypeAlias
 
 import anyio
@@ -11,30 +10,19 @@ import anyio.lowlevel
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from pipelines.glacier.dates import Window
-from pipelines.glacier.regions import Bounds, Region, Selection
-from pipelines.glacier.submit.calls import Calls
-from pipelines.glacier.submit.plan import Job, Outcome, Plan, build_plan
+from pipelines.glacier.job_record import BadRecord, RunEntry
+from pipelines.glacier.submit.asking import Asking
+from pipelines.glacier.submit.calls import Calls, Records
+from pipelines.glacier.submit.plan import Job, Outcome
 from pipelines.glacier.submit.sending import start_all
-from pipelines.glacier.submit.submission import Storage, Submission
-from pipelines.glacier.targets.target import (
-    BatchTarget,
-    EcsTarget,
-    FargateTarget,
-    LambdaTarget,
-    ServiceName,
-    Target,
-)
+from pipelines.glacier.targets.target import ServiceName
 from shared.aws.clients import ServiceClient
+from shared.s3.errors import Unreachable
+from shared.s3.uri import S3Uri
+from tests.support.glacier_plans import TARGETS, entry_of, plan_of
 
 Answer: TypeAlias = Exception | Mapping[str, Any]
 
-_TARGETS: dict[ServiceName, Target] = {
-    "lambda": LambdaTarget("f"),
-    "batch": BatchTarget("q", "d", 2, 8192, 1800),
-    "ecs": EcsTarget("c", "t", "glacier"),
-    "fargate": FargateTarget("c", "t", "glacier", 4096, 16384, ("s",), (), False),  # noqa: FBT003 - a table
-}
 _OPERATION = {"lambda": "invoke", "batch": "submit_job", "ecs": "run_task", "fargate": "run_task"}
 _LOST = ReadTimeoutError(endpoint_url="http://x")
 _REFUSED_CONNECTION = ConnectTimeoutError(endpoint_url="http://x")
@@ -93,35 +81,42 @@ class _Services:
         return [name for name, _ in self.asked].count(operation)
 
 
-def _plan(service: ServiceName, regions: int = 1) -> Plan:
-    submission = Submission(
-        submission_id="s1",
-        satellite="landsat",
-        service=service,
-        window=Window(date(2024, 8, 1), date(2024, 8, 2)),
-        selection=Selection(),
-        storage=Storage("us-west-2", "bucket", "base"),
-        targets={service: _TARGETS[service]},
-    )
-    box = Bounds(0, 0, 1, 1)
-    return build_plan(
-        submission, [Region(f"{n:03d}_x", 9.0, ("22VFP",), box) for n in range(regions)]
-    )
-
-
 async def _never_waits(_seconds: float) -> None:
     await anyio.lowlevel.checkpoint()
+
+
+class _Records(Records):
+    """Says at each look whether there is an entry, the last time for ever."""
+
+    def __init__(self, *found: bool | Exception) -> None:
+        self.found = list(found)
+        self.looks = 0
+
+    async def entry(self, job_name: str) -> RunEntry | None:
+        found = self.found[min(self.looks, len(self.found) - 1)]
+        self.looks += 1
+        if isinstance(found, Exception):
+            raise found
+        return entry_of("running") if found else None
+
+    def place(self, job_name: str) -> str:
+        return f"s3://bucket/{job_name}.json"
+
+
+def _calls(services: _Services, records: Records | None = None, *, at_once: int = 10) -> Calls:
+    asking = Asking(services, anyio.CapacityLimiter(at_once), sleep=_never_waits)
+    return Calls(asking, records or _Records(False))  # noqa: FBT003 - there is none
 
 
 async def _start(
     service: ServiceName, answers: list[Answer], **others: list[Answer]
 ) -> tuple[Outcome, _Services]:
     services = _Services({_OPERATION[service]: answers, **others})
-    calls = Calls(services, anyio.CapacityLimiter(10), sleep=_never_waits)
-    return await calls.start(_plan(service).jobs[0]), services
+    calls = _calls(services)
+    return await calls.start(plan_of(service).jobs[0]), services
 
 
-@pytest.mark.parametrize("service", list(_TARGETS))
+@pytest.mark.parametrize("service", list(TARGETS))
 @pytest.mark.asyncio
 async def test_a_job_is_started_with_its_very_request(service: ServiceName) -> None:
     """What a dry run has shown is what is sent."""
@@ -130,10 +125,10 @@ async def test_a_job_is_started_with_its_very_request(service: ServiceName) -> N
     outcome, services = await _start(service, [_GOOD[operation]])
 
     assert outcome == Outcome(accepted=True, id=_ID[operation])
-    assert services.asked == [(operation, dict(_plan(service).jobs[0].request))]
+    assert services.asked == [(operation, dict(plan_of(service).jobs[0].request))]
 
 
-@pytest.mark.parametrize("service", list(_TARGETS))
+@pytest.mark.parametrize("service", list(TARGETS))
 @pytest.mark.parametrize(
     "error", [_error("TooManyRequestsException", 429), _REFUSED_CONNECTION], ids=["busy", "away"]
 )
@@ -157,14 +152,60 @@ async def test_a_function_that_may_run_is_never_invoked_again(error: Exception) 
     outcome, services = await _start("lambda", [error, _GOOD["invoke"]])
 
     assert services.times("invoke") == 1
-    assert not outcome.accepted
+    assert (outcome.accepted, outcome.unknown) == (False, True)
     assert "may have been accepted" in outcome.error
+
+
+@pytest.mark.asyncio
+async def test_a_function_that_left_a_record_was_begun() -> None:
+    """It writes one first of all; looking is not given up because one look fails."""
+    records = _Records(False, Unreachable(S3Uri("b")), BadRecord("half"), True)  # noqa: FBT003 - looks
+    services = _Services({"invoke": [_LOST]})
+
+    outcome = await _calls(services, records).start(plan_of("lambda").jobs[0])
+
+    assert outcome == Outcome(accepted=True, id="s3://bucket/aws-landsat-20240801-000_x.json")
+    assert (services.times("invoke"), records.looks) == (1, 4)
+
+
+@pytest.mark.asyncio
+async def test_a_function_that_goes_on_is_not_told_by_its_old_record() -> None:
+    """The entry of the round before would pass for the answer; whoever waits sees a new one."""
+    records = _Records(True)  # noqa: FBT003 - looks
+
+    outcome = await _calls(_Services({"invoke": [_LOST]}), records).start(
+        plan_of("lambda").jobs[0], 1
+    )
+
+    assert (outcome.accepted, outcome.unknown, records.looks) == (False, True, 0)
+
+
+@pytest.mark.parametrize("service", list(TARGETS))
+@pytest.mark.asyncio
+async def test_a_job_that_goes_on_can_be_told_from_the_one_before(service: ServiceName) -> None:
+    """ECS would answer the same token with the old task, a look-up would find the old job; a
+    function's record is that of the same submission.
+    """
+    operation, job = _OPERATION[service], plan_of(service).jobs[0]
+    services = _Services({operation: [_GOOD[operation]]})
+    calls = _calls(services)
+
+    for repeat in range(3):
+        await calls.start(job, repeat)
+
+    different = [
+        request
+        for number, (_, request) in enumerate(services.asked)
+        if request not in [other for _, other in services.asked[:number]]
+    ]
+    assert len(different) == (1 if service == "lambda" else 3)
+    assert services.asked[0][1] == job.request
 
 
 @pytest.mark.asyncio
 async def test_a_batch_job_without_an_answer_is_looked_up() -> None:
     """It is the one whose environment holds this submission; others have the same name."""
-    environment = _plan("batch").jobs[0].request["containerOverrides"]
+    environment = plan_of("batch").jobs[0].request["containerOverrides"]
     assert isinstance(environment, Mapping)
     mine = {"environment": [*environment["environment"], {"name": "AWS_X", "value": "1"}]}
     older = {"environment": [{"name": "SUBMISSION_ID", "value": "s0"}]}
@@ -274,7 +315,7 @@ async def test_one_job_that_fails_stops_no_other() -> None:
         await anyio.lowlevel.checkpoint()
         return Outcome(accepted=job.region != "001_x", id="r", error="")
 
-    await start_all(_plan("lambda", regions=4), start, outcomes)
+    await start_all(plan_of("lambda", regions=4), start, outcomes)
 
     assert [outcome.accepted for outcome in outcomes.values()].count(False) == 1
     assert len(outcomes) == 4
@@ -295,9 +336,9 @@ async def test_so_many_requests_are_under_way_and_no_more() -> None:
             return self
 
     services = _Slow({"invoke": [_GOOD["invoke"]]})
-    calls = Calls(services, anyio.CapacityLimiter(3), sleep=_never_waits)
+    calls = _calls(services, at_once=3)
     outcomes: dict[str, Outcome] = {}
 
-    await start_all(_plan("lambda", regions=20), calls.start, outcomes)
+    await start_all(plan_of("lambda", regions=20), calls.start, outcomes)
 
     assert (len(outcomes), most) == (20, 3)

@@ -8,15 +8,16 @@ from datetime import date
 import pytest
 
 from pipelines.glacier.dates import Window
+from pipelines.glacier.lines.storage import Storage
 from pipelines.glacier.regions import Bounds, Region, Selection
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit.plan import JOBS_MAX, Outcome, TooManyJobs, build_plan
+from pipelines.glacier.submit.rates import PRICED_ON
 from pipelines.glacier.submit.rendering import render_json, render_outcome, render_text
 from pipelines.glacier.submit.routing import TooManyTiles, default_chunk_days, route
 from pipelines.glacier.submit.submission import (
     Asked,
     RoutingRules,
-    Storage,
     Submission,
 )
 from pipelines.glacier.targets.target import BatchTarget, LambdaTarget
@@ -160,7 +161,9 @@ def test_the_document_has_the_keys_that_programs_read() -> None:
         "s3_bucket": "bucket",
         "s3_base_path": "base",
         "dry_run": True,
+        "submission_id": "s1",
         "warnings": ["odd"],
+        "estimate": {"usd": 0.01, "by_service": {"lambda": 0.01}, "prices_of": PRICED_ON},
     }
     assert {name: job[name] for name in job if name != "request"} == {
         "job_name": "aws-sentinel2-20240601-134_Arsuk",

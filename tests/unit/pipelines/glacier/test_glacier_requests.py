@@ -11,13 +11,13 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 
 from pipelines.glacier.dates import Window
+from pipelines.glacier.lines.storage import Storage
 from pipelines.glacier.regions import Bounds, Region, Selection
 from pipelines.glacier.submit.plan import build_plan
 from pipelines.glacier.submit.submission import (
     Digests,
     Processing,
     RoutingRules,
-    Storage,
     Submission,
 )
 from pipelines.glacier.targets.fargate_sizes import MEMORY_OF_CPU, check_size

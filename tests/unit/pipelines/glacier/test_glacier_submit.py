@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -15,11 +15,11 @@ import pytest
 from pipelines.glacier.command import main
 from pipelines.glacier.submit import flags
 from pipelines.glacier.submit.plan import Outcome, Plan
+from pipelines.glacier.submit.sending import Manner
+from pipelines.glacier.submit.waiting import Sent
 from shared.cli import run_command
 from tests.support.glacier_command import AWS_CONFIG, CONFIG, Submit, submit_in
 from tests.support.glacier_regions import REGION_FILE, Row, write_project
-
-Outcomes: TypeAlias = dict[str, Outcome]
 
 
 @pytest.fixture
@@ -279,9 +279,10 @@ def test_an_interrupted_run_says_what_it_has_started(
 ) -> None:
     """Nobody else knows, and sending it all again would start those twice."""
 
-    async def send_plan(plan: Plan, _settings: object, outcomes: Outcomes, *, at_once: int) -> None:
+    async def send_plan(plan: Plan, _settings: object, sent: Sent, manner: Manner) -> None:
         await anyio.lowlevel.checkpoint()
-        outcomes[plan.jobs[0].name] = Outcome(accepted=True, id=f"r{at_once}")
+        outcome = Outcome(accepted=True, id=f"r{manner.at_once}")
+        sent.outcomes[plan.jobs[0].name] = outcome
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipelines.glacier.submit.sending.send_plan", send_plan)

@@ -1,0 +1,1 @@
+"""How the jobs of a bucket are doing, from the records that they write."""
