@@ -1,0 +1,1 @@
+"""Bringing the code to where it runs: permissions, image, function, task definitions, checks."""

@@ -1,0 +1,180 @@
+"""What each party of the glacier runs may do in AWS, and why: what its requests need. Pure.
+
+| document         | whose                                     | taken by                |
+|------------------|-------------------------------------------|-------------------------|
+| `operator`       | the person who deploys and submits        | a person's own identity |
+| `execution`      | the function                              | lambda.amazonaws.com    |
+| `task`           | a container of Batch, ECS or Fargate      | ecs-tasks.amazonaws.com |
+| `task-execution` | ECS itself: pulls the image, writes logs  | ecs-tasks.amazonaws.com |
+
+A GET or HEAD of a key that is missing is answered 404 to whoever may list the bucket, else 403, and
+a run that takes the one for the other fails. Such a request names no prefix: hence `...Missing`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from pipelines.glacier.deploy.operator_policy import operator_statements
+from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.statements import (
+    Condition,
+    Document,
+    Statement,
+    policy_document,
+    resource_document,
+    trust_document,
+)
+
+LAMBDA_SERVICE = "lambda.amazonaws.com"
+TASK_SERVICE = "ecs-tasks.amazonaws.com"
+SCENE_BUCKET = "usgs-landsat"
+"""Where Landsat's scenes lie; whoever reads them pays."""
+
+
+def execution_statements(scope: Scope) -> tuple[Statement, ...]:
+    """Return what the function may do."""
+    group = scope.arn("logs", f"log-group:{scope.function_log_group}")
+    logs = Statement(
+        "GlacierLogs",
+        ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
+        (group, f"{group}:*"),
+        "what the function prints; the group is made where nobody has made it before",
+    )
+    return (logs, *data_statements(scope))
+
+
+def task_statements(scope: Scope) -> tuple[Statement, ...]:
+    """Return what the containers of Batch, ECS and Fargate may do: the data, and nothing else."""
+    return data_statements(scope)
+
+
+def data_statements(scope: Scope) -> tuple[Statement, ...]:
+    """Return what every run needs of S3, wherever it runs."""
+    prefixes = (f"{scope.project_prefix}/*", f"{scope.base_path}/*")
+    found = (
+        Statement(
+            "GlacierProject",
+            ("s3:GetObject",),
+            (scope.project_objects,),
+            "the project's code and regions are read, never written",
+        ),
+        Statement(
+            "GlacierResults",
+            ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
+            scope.result_objects,
+            "results and records are written, large ones in parts; those that are there are read, "
+            "so that finished scenes are not done again; nothing is removed",
+        ),
+        Statement(
+            "GlacierListings",
+            ("s3:ListBucket",),
+            (scope.bucket_arn,),
+            "listings show what is finished, and which files the project has",
+            (Condition("StringLike", "s3:prefix", prefixes),),
+        ),
+        Statement(
+            "GlacierMissing",
+            ("s3:ListBucket",),
+            (scope.bucket_arn,),
+            "a key that is missing is answered 404 and not 403; the price is that a listing "
+            "without any prefix shows the names of all keys",
+            (Condition("Null", "s3:prefix", ("true",)),),
+        ),
+        Statement(
+            "GlacierScenes",
+            ("s3:GetObject",),
+            (f"arn:{scope.partition}:s3:::{SCENE_BUCKET}/*",),
+            "Landsat's scenes; their bucket is another account's",
+        ),
+    )
+    return (*found, *_notices(scope))
+
+
+def task_execution_statements(scope: Scope) -> tuple[Statement, ...]:
+    """Return what ECS itself does before and beside a container."""
+    group = scope.arn("logs", f"log-group:{scope.log_group}")
+    return (
+        Statement(
+            "GlacierRegistry",
+            ("ecr:GetAuthorizationToken",),
+            ("*",),
+            "logging in to the registry, which knows no resource",
+        ),
+        Statement(
+            "GlacierImage",
+            ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+            (scope.repository_arn,),
+            "the image is pulled",
+        ),
+        Statement(
+            "GlacierTaskLogs",
+            ("logs:CreateLogStream", "logs:PutLogEvents"),
+            (f"{group}:*",),
+            "what a container prints",
+        ),
+    )
+
+
+def endpoint_statements(scope: Scope) -> tuple[Statement, ...]:
+    """Return what the policy of a VPC's endpoint for S3 must let through, if it has one.
+
+    Without the last of them no image can be pulled: the registry keeps layers in a bucket of its
+    own, and answers 403 through an endpoint that does not know it.
+    """
+    partition = f"arn:{scope.partition}:s3:::"
+    return (
+        Statement(
+            "GlacierData",
+            ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
+            (scope.project_objects, *scope.result_objects),
+            "project, results and records",
+        ),
+        Statement(
+            "GlacierBucket", ("s3:ListBucket",), (scope.bucket_arn,), "listings of the bucket"
+        ),
+        Statement(
+            "GlacierScenes",
+            ("s3:GetObject",),
+            (f"{partition}{SCENE_BUCKET}/*",),
+            "Landsat's scenes",
+        ),
+        Statement(
+            "GlacierLayers",
+            ("s3:GetObject",),
+            (layer_objects(scope.aws_region, scope.partition),),
+            "the layers of the image",
+        ),
+    )
+
+
+def layer_objects(aws_region: str, partition: str = "aws") -> str:
+    """Return the objects in which a region's registry keeps the layers of images."""
+    return f"arn:{partition}:s3:::prod-{aws_region}-starport-layer-bucket/*"
+
+
+def policy_documents(scope: Scope) -> Mapping[str, Document]:
+    """Return every document by its name."""
+    identities: Mapping[str, Callable[[Scope], tuple[Statement, ...]]] = {
+        "operator": operator_statements,
+        "execution": execution_statements,
+        "task": task_statements,
+        "task-execution": task_execution_statements,
+    }
+    return {
+        **{name: policy_document(found(scope)) for name, found in identities.items()},
+        "execution-trust": trust_document(LAMBDA_SERVICE),
+        "task-trust": task_trust(scope),
+        "endpoint": resource_document(endpoint_statements(scope)),
+    }
+
+
+def task_trust(scope: Scope) -> Document:
+    """Return who takes the roles of containers: ECS, for tasks of this account and no other."""
+    here = Condition("StringEquals", "aws:SourceAccount", (scope.account_id,))
+    return trust_document(TASK_SERVICE, (here,))
+
+
+def _notices(scope: Scope) -> tuple[Statement, ...]:
+    if not scope.topic_arn:
+        return ()
+    reason = "somebody is told that a run has ended or failed"
+    return (Statement("GlacierNotices", ("sns:Publish",), (scope.topic_arn,), reason),)
