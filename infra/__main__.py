@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         settings = load_infra_settings(arguments.settings)
+        if settings.glacier is not None and (warning := settings.glacier.strategy.warning):
+            sys.stderr.write(f"warning: {warning}\n")
         with TemporaryDirectory(prefix="towpath-bundle-") as folder:
             app = build_app(settings, output=arguments.output, bundles=Path(folder))
             assembly = synthesise(app)

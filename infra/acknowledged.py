@@ -28,6 +28,12 @@ SSM_CORE = Finding(
     "the policy that AWS keeps for Session Manager, which stands in the place of SSH: its actions "
     "follow the agent on the image, which AWS updates, too",
 )
+BATCH_INSTANCES = Finding(
+    "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
+    "AmazonEC2ContainerServiceforEC2Role]",
+    "the policy that AWS keeps for instances of ECS, which is what those of Batch are: its actions "
+    "follow the agent on the image, which AWS updates, too",
+)
 MIXED_TYPES = Finding(
     "AwsSolutions-EC26",
     "the rule cannot read a group of several instance types and breaks off; that every disk is "

@@ -4,7 +4,7 @@ Rule: every alarm has a section of its own name in docs/alarms.md, which its mes
 silence is an alarm: where a metric must come, its absence rings as its worst value does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,12 +30,51 @@ class Alarm:
     """Rings at the limit and above; else below it."""
     silence_rings: bool = False
     namespace: str = NAMESPACE
-    statistic: Literal["Maximum", "SampleCount"] = "Maximum"
+    statistic: Literal["Maximum", "SampleCount", "Sum"] = "Maximum"
     period_minutes: int = 5
     periods: int = 1
     """How many in a row have to be over the limit."""
     tells_when_well: bool = True
     """Its end means that something was mended."""
+    dimensions: Mapping[str, str] | None = None
+    """Of a metric that neither our daemons send nor a group of machines."""
+
+
+def glacier_alarms(function: str, *, timeout_seconds: int, state_machine: str) -> Sequence[Alarm]:
+    """Return the alarms of a function and of the state machine that calls it."""
+    of_function = {"FunctionName": function}
+    return (
+        Alarm(
+            "errors",
+            "Errors",
+            1,
+            "a call of the function has ended without an answer",
+            namespace="AWS/Lambda",
+            statistic="Sum",
+            # An error is one number, and nobody has mended anything five minutes later.
+            tells_when_well=False,
+            dimensions=of_function,
+        ),
+        Alarm(
+            "slow",
+            "Duration",
+            timeout_seconds * 1000 * 4 // 5,
+            "a call has taken more than four fifths of the function's time limit",
+            namespace="AWS/Lambda",
+            tells_when_well=False,
+            dimensions=of_function,
+        ),
+        Alarm(
+            "run-broken-off",
+            "ExecutionsFailed",
+            1,
+            "a run of the state machine has not got through its jobs",
+            namespace="AWS/States",
+            statistic="Sum",
+            tells_when_well=False,
+            dimensions={"StateMachineArn": state_machine},
+        ),
+    )
 
 
 def alarms_of(

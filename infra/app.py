@@ -8,11 +8,13 @@ from cdk_nag import AwsSolutionsChecks
 
 from infra.assets import REQUIREMENTS, build_bundle
 from infra.settings import InfraSettings
+from infra.stacks.glacier import GlacierStack
 from infra.stacks.instances import InstancesStack, coordinator_group, watchers_group
 from shared.errors import PermanentError
 
 COORDINATOR = "towpath-coordinator"
 WATCHERS = "towpath-watchers"
+GLACIER = "towpath-glacier"
 
 
 def checked_app(output: Path) -> App:
@@ -35,6 +37,8 @@ def build_app(settings: InfraSettings, *, output: Path, bundles: Path) -> App:
             bundles, requirements=REQUIREMENTS / "neowise.txt", wheels=settings.wheels
         )
         InstancesStack(app, WATCHERS, watchers_group(settings.watchers), bundle)
+    if settings.glacier is not None:
+        GlacierStack(app, GLACIER, settings.glacier)
     return app
 
 

@@ -29,6 +29,25 @@ _ARN = re.compile(
 """A whole ARN may be a reference, with something behind it."""
 _WITHOUT_RESOURCES = frozenset({"cloudwatch:PutMetricData"})
 """Actions that know no resources; a condition must bound them instead."""
+_FOR_EVERYTHING = frozenset(
+    {
+        "batch:DescribeJobs",
+        "ecr:GetAuthorizationToken",
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+        "xray:GetSamplingRules",
+        "xray:GetSamplingTargets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+)
+"""Actions that know neither resources nor a condition that would bound them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +120,10 @@ def _check(permission: Permission) -> None:
     for action in permission.actions:
         if not _ACTION.fullmatch(action):
             raise ValueError(f"{what}: {action!r} is no single action; write s3:GetObject")
-    bounded = set(permission.actions) <= _WITHOUT_RESOURCES and bool(permission.conditions)
+    actions = set(permission.actions)
+    bounded = actions <= _WITHOUT_RESOURCES and bool(permission.conditions)
     for resource in permission.resources:
-        if resource == "*" and bounded:
+        if resource == "*" and (bounded or actions <= _FOR_EVERYTHING):
             continue
         check_arn(resource)
 

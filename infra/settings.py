@@ -14,15 +14,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from pipelines.glacier.targets.fargate_sizes import check_size
+from pipelines.glacier.targets.spot_strategy import BATCH_STRATEGIES, SpotStrategy, batch_strategy
 from shared.errors import UsageError
 from shared.handshake.layout import DEFAULT_PREFIX
 from shared.s3.uri import bucket_fault
 from shared.toml_lines import key_lines, syntax_error
 
 Architecture = Literal["arm64", "x86_64"]
+LogDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731]
 
 _GRAVITON = re.compile(r"[a-z]+[0-9]+g[a-z0-9]*\.|a1\.")
 """Families whose generation is followed by `g` are Graviton: r7g, c7gn, t4g, im4gn."""
+_AWS_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
+_EMAIL = r"^([^@\s]+@[^@\s]+)?$"
 _PREFIX = r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$"
 
 
@@ -70,6 +75,13 @@ class HandshakeBucket(Bucket):
         return self
 
 
+class ResultsBucket(Bucket):
+    """The bucket of results, which keeps for a while what was replaced or removed."""
+
+    keep_versions_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """So long a former version can be had back."""
+
+
 class Network(_Table):
     """A network that is there already, instead of one made here."""
 
@@ -91,7 +103,7 @@ class Network(_Table):
 class Machines(_Table):
     """A group of alike machines."""
 
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+    region: Annotated[str, Field(pattern=_AWS_REGION)]
     instance_types: tuple[str, ...]
     """Any of these is taken, whichever is to be had; all of one architecture."""
     spot: bool = True
@@ -101,9 +113,9 @@ class Machines(_Table):
     network: Network | None = None
     success_minutes: Annotated[int, Field(ge=0, le=10080)] = 30
     """After so long without a success an alarm rings; 0: none, where work comes now and then."""
-    alarm_email: Annotated[str, Field(pattern=r"^([^@\s]+@[^@\s]+)?$")] = ""
+    alarm_email: Annotated[str, Field(pattern=_EMAIL)] = ""
     """Who is told; more can subscribe to the topic."""
-    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731] = 30
+    log_days: LogDays = 30
     settings: Mapping[str, object] = {}
     """Further settings of the daemon, as in its own file."""
 
@@ -130,7 +142,7 @@ class Machines(_Table):
 class Coordinator(Machines):
     """The machine that a simulation runs on, with the uploader beside it."""
 
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "eu-west-1"
+    region: Annotated[str, Field(pattern=_AWS_REGION)] = "eu-west-1"
     instance_types: tuple[str, ...] = (
         "c7g.large",
         "c6g.large",
@@ -162,7 +174,7 @@ class Coordinator(Machines):
 class Watchers(Machines):
     """Machines beside the catalogue, each with one watcher or more."""
 
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = "us-west-2"
+    region: Annotated[str, Field(pattern=_AWS_REGION)] = "us-west-2"
     instance_types: tuple[str, ...] = ("r7g.4xlarge",)
     bucket: HandshakeBucket
     instances: Annotated[int, Field(ge=0, le=100)] = 1
@@ -194,6 +206,64 @@ class Watchers(Machines):
         return max(1, self.instances) if self.instances_at_most is None else self.instances_at_most
 
 
+class Glacier(_Table):
+    """What runs the processing of satellite scenes: a function, Batch, ECS, and a state machine."""
+
+    region: Annotated[str, Field(pattern=_AWS_REGION)] = "us-west-2"
+    """Where the scenes are; elsewhere each of their bytes is paid for."""
+    bucket: ResultsBucket
+    base_path: Annotated[str, Field(pattern=_PREFIX)] = "1_download_merge_and_clip"
+    function_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = (
+        "glacier-sentinel2-processor"
+    )
+    repository: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]{1,255}$")] = "glacier-lambda"
+    spot: bool = True
+    """Take spare capacity first, and pay for other only where there is none."""
+    spot_allocation_strategy: str = BATCH_STRATEGIES[0]
+    instance_types: tuple[str, ...] = ("m6i", "m5", "r6i", "r5")
+    """Families or types that Batch may take, all of them x86-64, as the image is."""
+    max_vcpus: Annotated[int, Field(ge=2, le=10_000)] = 256
+    volume_gibibytes: Annotated[int, Field(ge=40, le=16_384)] = 100
+    """The disk of a Batch instance, which its jobs share."""
+    fargate_cpu: int = 4096
+    fargate_memory: int = 16_384
+    fargate_storage_gibibytes: Annotated[int, Field(ge=40, le=200)] = 40
+    network: Network | None = None
+    budget_usd: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+    """Of the whole account, a month; 0: none."""
+    alarm_email: Annotated[str, Field(pattern=_EMAIL)] = ""
+    log_days: LogDays = 30
+
+    @field_validator("instance_types")
+    @classmethod
+    def _image_fits(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        if not types:
+            raise ValueError("there is none; write families such as 'm6i'")
+        for name in types:
+            if not re.fullmatch(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)?", name):
+                raise ValueError(f"{name!r} is no instance type or family; write one such as 'm6i'")
+            if architecture_of(f"{name}.") == "arm64":
+                raise ValueError(f"{name!r} is arm64; the image is made for x86-64")
+        return types
+
+    @field_validator("spot_allocation_strategy")
+    @classmethod
+    def _known_strategy(cls, written: str) -> str:
+        batch_strategy(written)
+        return written
+
+    @property
+    def strategy(self) -> SpotStrategy:
+        """The strategy as Batch calls it."""
+        return batch_strategy(self.spot_allocation_strategy)
+
+    @model_validator(mode="after")
+    def _valid_size(self) -> Self:
+        if wrong := check_size(self.fargate_cpu, self.fargate_memory):
+            raise ValueError(f"fargate_memory = {self.fargate_memory} is not valid; {wrong}")
+        return self
+
+
 class InfraSettings(_Table):
     """What is deployed; a table that is left out is a stack that is not there."""
 
@@ -201,12 +271,13 @@ class InfraSettings(_Table):
     """A folder of wheels that instances install from, where they reach no package index."""
     coordinator: Coordinator | None = None
     watchers: Watchers | None = None
+    glacier: Glacier | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.coordinator is None and self.watchers is None:
+        if self.coordinator is None and self.watchers is None and self.glacier is None:
             raise ValueError(
-                "there is nothing to deploy; write a table [coordinator] or [watchers]"
+                "there is nothing to deploy; write a table [coordinator], [watchers] or [glacier]"
             )
         return self
 

@@ -16,14 +16,16 @@ from infra.permissions import NAMESPACE
 _PUBLISHERS = ("autoscaling.amazonaws.com", "cloudwatch.amazonaws.com")
 
 
-def add_topic(scope: Construct, service: str, email: str) -> sns.Topic:
+def add_topic(
+    scope: Construct, service: str, email: str, publishers: Sequence[str] = _PUBLISHERS
+) -> sns.Topic:
     """Return the topic of a service's alarms; whoever has confirmed a subscription is told."""
     topic = sns.Topic(scope, "Alarms", display_name=f"Towpath {service}", enforce_ssl=True)
-    # The policy that demands TLS takes the place of AWS's own, which had let these two in.
+    # The policy that demands TLS takes the place of AWS's own, which had let these in.
     topic.add_to_resource_policy(
         iam.PolicyStatement(
             sid="AlarmsAndMachines",
-            principals=[iam.ServicePrincipal(name) for name in _PUBLISHERS],
+            principals=[iam.ServicePrincipal(name) for name in publishers],
             actions=["sns:Publish"],
             resources=[topic.topic_arn],
             conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
@@ -35,11 +37,10 @@ def add_topic(scope: Construct, service: str, email: str) -> sns.Topic:
 
 
 def add_alarms(
-    scope: Construct, service: str, alarms: Sequence[Alarm], *, group: str, topic: sns.ITopic
+    scope: Construct, service: str, alarms: Sequence[Alarm], *, topic: sns.ITopic, group: str = ""
 ) -> None:
     """Make the alarms; `group` is the name of the machines' Auto Scaling group."""
     for alarm in alarms:
-        ours = alarm.namespace == NAMESPACE
         made = cloudwatch.Alarm(
             scope,
             f"Alarm-{alarm.name}",
@@ -48,7 +49,7 @@ def add_alarms(
             metric=cloudwatch.Metric(
                 namespace=alarm.namespace,
                 metric_name=alarm.metric,
-                dimensions_map={"Service": service} if ours else {"AutoScalingGroupName": group},
+                dimensions_map=_dimensions(alarm, service, group),
                 statistic=alarm.statistic,
                 period=Duration.minutes(alarm.period_minutes),
             ),
@@ -69,3 +70,9 @@ def add_alarms(
         made.add_alarm_action(action)
         if alarm.tells_when_well:
             made.add_ok_action(action)
+
+
+def _dimensions(alarm: Alarm, service: str, group: str) -> dict[str, str]:
+    if alarm.dimensions is not None:
+        return dict(alarm.dimensions)
+    return {"Service": service} if alarm.namespace == NAMESPACE else {"AutoScalingGroupName": group}

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from daemons.collector.tagging import COLLECTED, TAG
 from infra.acknowledged import NO_ACCESS_LOGS, acknowledge
-from infra.settings import Bucket, HandshakeBucket
+from infra.settings import Bucket, HandshakeBucket, ResultsBucket
 
 
 def add_bucket(scope: Construct, bucket: Bucket) -> None:
@@ -31,6 +31,7 @@ def add_bucket(scope: Construct, bucket: Bucket) -> None:
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         enforce_ssl=True,
         minimum_tls_version=1.2,
+        versioned=True if isinstance(bucket, ResultsBucket) else None,
         removal_policy=RemovalPolicy.RETAIN,
         lifecycle_rules=lifecycle_rules(bucket),
     )
@@ -53,6 +54,13 @@ def lifecycle_rules(bucket: Bucket) -> list[s3.LifecycleRule]:
                 # By the tag alone: an object's age does not say whether anybody has merged it.
                 tag_filters={TAG: COLLECTED},
                 expiration=Duration.days(bucket.expire_collected_after_days),
+            )
+        )
+    if isinstance(bucket, ResultsBucket):
+        rules.append(
+            s3.LifecycleRule(
+                id="expire-former-versions",
+                noncurrent_version_expiration=Duration.days(bucket.keep_versions_days),
             )
         )
     return rules

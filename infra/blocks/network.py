@@ -1,5 +1,7 @@
 """The network of a group of machines: ways out, and none in."""
 
+from collections.abc import Mapping
+
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
@@ -10,8 +12,16 @@ from infra.settings import Network
 _HTTPS = 443
 
 
-def add_network(scope: Construct, network: Network | None) -> ec2.IVpc:
-    """Return the network that is named, or one made for this stack alone."""
+def add_network(
+    scope: Construct,
+    network: Network | None,
+    *,
+    endpoint_policy: Mapping[str, object] | None = None,
+) -> ec2.IVpc:
+    """Return the network that is named, or one made for this stack alone.
+
+    What its way to S3 lets through is everything, or `endpoint_policy`.
+    """
     if network is not None:
         return ec2.Vpc.from_vpc_attributes(
             scope,
@@ -35,6 +45,9 @@ def add_network(scope: Construct, network: Network | None) -> ec2.IVpc:
             "S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)
         },
     )
+    if endpoint_policy is not None:
+        [endpoint] = [each for each in vpc.node.find_all() if isinstance(each, ec2.CfnVPCEndpoint)]
+        endpoint.policy_document = endpoint_policy
     group = logs.LogGroup(
         scope,
         "Refused",

@@ -1,8 +1,13 @@
-"""The role of a group of machines: what `infra/permissions.py` lists, and Session Manager."""
+"""Roles: that of a group of machines, with Session Manager, and those that services take.
+
+What they may do is listed, each right with its reason, in `infra/permissions.py` and
+`infra/glacier_permissions.py`.
+"""
 
 import re
 from collections.abc import Iterable
 
+from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -25,6 +30,33 @@ def add_role(scope: Construct, permissions: Iterable[Permission]) -> iam.Role:
         ],
     )
     acknowledge(role, SSM_CORE)
+    _grant(role, chosen)
+    return role
+
+
+def add_service_role(
+    scope: Construct,
+    name: str,
+    *,
+    service: str,
+    permissions: Iterable[Permission],
+    role_name: str | None = None,
+    only_here: bool = True,
+) -> iam.Role:
+    """Return a role that a service takes; `only_here`: on behalf of this account alone."""
+    conditions = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}} if only_here else None
+    role = iam.Role(
+        scope,
+        name,
+        role_name=role_name,
+        assumed_by=iam.ServicePrincipal(service, conditions=conditions),
+        description="Towpath: each right has its reason in the sources",
+    )
+    _grant(role, tuple(permissions))
+    return role
+
+
+def _grant(role: iam.Role, chosen: tuple[Permission, ...]) -> None:
     # Below the role, so that whoever waits for the role waits for its rights, too.
     policy = iam.Policy(
         role,
@@ -41,7 +73,6 @@ def add_role(scope: Construct, permissions: Iterable[Permission]) -> iam.Role:
             if "*" in resource
         ),
     )
-    return role
 
 
 def _shown(resource: str) -> str:

@@ -31,9 +31,9 @@ def test_a_finding_of_cdk_nag_fails_the_synthesis(tmp_path: Path) -> None:
 
 def test_cfn_lint_finds_nothing(sample: Synthesised, variant: Synthesised) -> None:
     """What CloudFormation would refuse, or regret, is known before it is asked."""
-    templates = [
-        str(stack.path) for both in (sample, variant) for stack in (both.coordinator, both.watchers)
-    ]
+    # The glacier stack is the largest by far, and its variant has nothing that the sample has not.
+    judged = (*sample.all, variant.coordinator, variant.watchers)
+    templates = [str(stack.path) for stack in judged]
 
     done = subprocess.run(
         [LINT, "--ignore-checks", "W3005", "--", *templates],

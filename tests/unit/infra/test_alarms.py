@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from infra.alarms import PAGE, alarms_of
+from infra.alarms import PAGE, alarms_of, glacier_alarms
 from infra.permissions import NAMESPACE
 from shared import metrics
 
@@ -21,6 +21,15 @@ def test_every_alarm_has_a_section_in_the_runbook(service: Service) -> None:
 
     for alarm in alarms_of(service, success_minutes=30, machines=2):
         assert alarm.name in sections
+
+
+def test_every_alarm_of_the_glacier_runs_has_a_section_in_the_runbook() -> None:
+    """The same, for what no daemon sends."""
+    sections = re.findall(r"(?m)^## (.+)$", (ROOT / PAGE).read_text())
+    alarms = glacier_alarms("glacier", timeout_seconds=900, state_machine="arn")
+
+    assert {alarm.name for alarm in alarms} <= set(sections)
+    assert not any(alarm.silence_rings for alarm in alarms), "most days nothing runs"
 
 
 @pytest.mark.parametrize("service", ["uploader", "watcher"])

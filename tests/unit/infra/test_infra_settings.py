@@ -8,8 +8,10 @@ from pydantic import BaseModel
 from infra.daemon_files import uploader_file, watcher_file
 from infra.settings import (
     Coordinator,
+    Glacier,
     HandshakeBucket,
     InfraSettings,
+    ResultsBucket,
     Watchers,
     architecture_of,
     load_infra_settings,
@@ -17,6 +19,7 @@ from infra.settings import (
 from shared.errors import UsageError
 
 SAMPLE = Path(__file__).resolve().parents[3] / "infra" / "config.toml"
+GLACIER = '[glacier.bucket]\nname = "greenland-glacier-data"\n'
 COORDINATOR = '[[coordinator.buckets]]\nname = "colony"\n'
 WATCHERS = '[watchers.bucket]\nname = "hand-shake"\n'
 
@@ -37,6 +40,9 @@ def test_the_sample_is_what_the_contracts_name() -> None:
     assert settings.watchers.instance_types == ("r7g.4xlarge",)
     assert settings.watchers.region == "us-west-2"
     assert settings.watchers.bucket.expire_collected_after_days == 0
+    assert settings.glacier is not None
+    assert settings.glacier.region == "us-west-2"
+    assert settings.glacier.bucket.name == "greenland-glacier-data"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +60,13 @@ def test_the_sample_is_what_the_contracts_name() -> None:
         ('[watchers]\nalarm_email = "me"\n' + WATCHERS, "line 2: watchers.alarm_email: 'me': "),
         (WATCHERS + "expire_collected_after_days = 5\n", "needs create = true"),
         ("wheels = 'x'\n", "the file: there is nothing to deploy"),
+        (f'[glacier]\ninstance_types = ["m7g"]\n{GLACIER}', "'m7g' is arm64; the image is made"),
+        (f"[glacier]\nfargate_memory = 9000\n{GLACIER}", "fargate_memory = 9000 is not valid; "),
+        (
+            f'[glacier]\nspot_allocation_strategy = "best"\n{GLACIER}',
+            "'best' is not known; allowed",
+        ),
+        (f"[glacier]\nvolume_gibibytes = 30\n{GLACIER}", "line 2: glacier.volume_gibibytes: 30: "),
         ("[watchers\n", "line 1: "),
     ],
 )
@@ -141,7 +154,11 @@ def test_what_a_boot_would_refuse_is_refused_here(tmp_path: Path, extra: str, sa
 
 def _names(model: type[BaseModel]) -> set[str]:
     """Return the settings of a table and of those in it."""
-    inner = {InfraSettings: (Coordinator, Watchers), Watchers: (HandshakeBucket,)}
+    inner = {
+        InfraSettings: (Coordinator, Watchers, Glacier),
+        Watchers: (HandshakeBucket,),
+        Glacier: (ResultsBucket,),
+    }
     return set(model.model_fields).union(*(_names(one) for one in inner.get(model, ())))
 
 
@@ -151,9 +168,9 @@ def test_every_setting_is_explained() -> None:
 
     missing = {name for name in _names(InfraSettings) if f"`{name}`" not in page}
 
-    assert missing <= {"coordinator", "watchers"}
-    assert "`[coordinator]`" in page
-    assert "`[watchers]`" in page
+    assert missing <= {"coordinator", "glacier", "watchers"}
+    for table in ("coordinator", "watchers", "glacier"):
+        assert f"`[{table}]`" in page
 
 
 def test_the_lock_of_the_cdk_command_names_no_registry() -> None:

@@ -70,6 +70,7 @@ def test_policy_is_what_iam_takes() -> None:
         (permission(resources=("arn:aws:s3:::colony-*/a",)), "names a bucket that"),
         (permission(resources=("arn:aws:s3:::Colony_Shots/a",)), "names a bucket that"),
         (permission(actions=("cloudwatch:PutMetricData",), resources=("*",)), "is no ARN"),
+        (permission(actions=("xray:PutTraceSegments", "s3:GetObject"), resources=("*",)), "is no"),
     ],
 )
 def test_what_is_no_permission_of_ours_is_refused(wrong: Permission, words: str) -> None:
