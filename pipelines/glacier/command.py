@@ -12,7 +12,20 @@ from shared.errors import ExitStatus, UsageError
 
 SUMMARY = "run satellite, glacier regions and dates next to the imagery on AWS"
 
-_VERBS = {"submit": "pipelines.glacier.submit.command"}
+_VERBS = {
+    "submit": "pipelines.glacier.submit.command",
+    "status": "pipelines.glacier.status.command",
+    "check": "pipelines.glacier.checking.command",
+    "sync": "pipelines.glacier.transfer.sync_command",
+    "verify": "pipelines.glacier.transfer.verify_command",
+    "pull": "pipelines.glacier.transfer.pull_command",
+    "deploy": "pipelines.glacier.deploy.deploy_command",
+    "tasks": "pipelines.glacier.deploy.tasks_command",
+    "validate": "pipelines.glacier.deploy.validate_command",
+    "test-container": "pipelines.glacier.deploy.container_command",
+    "iam": "pipelines.glacier.deploy.iam_command",
+    "cleanup": "pipelines.glacier.deploy.cleanup_command",
+}
 """The module of each, imported when it is named."""
 _STATUSES: Mapping[int, int] = {
     ExitStatus.CREDENTIALS: 2,
@@ -46,7 +59,7 @@ def _load(module: str) -> Callable[[Sequence[str]], int]:
 
 
 def _usage() -> str:
-    lines = "".join(f"  {name:<10}{summary(module)}\n" for name, module in _VERBS.items())
+    lines = "".join(f"  {name:<16}{summary(module)}\n" for name, module in _VERBS.items())
     return (
         "usage: towpath glacier [--help] COMMAND ...\n\n"
         "Run satellite, glacier regions and dates next to the imagery on AWS.\n\n"

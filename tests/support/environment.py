@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-_PREFIXES = ("AWS_", "TOWPATH_", "S3_", "XDG_")
+_PREFIXES = ("AWS_", "GLACIER_", "S3_", "TOWPATH_", "XDG_")
 _NAMES = frozenset(
     {
         "BUCKET",
