@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Make what the benchmark needs under bench/.work (the peers' own virtual environment, the S3 stub),
-# then run it: `bench/run.sh [uploader|handover|ingest_sync] OPTIONS`, those of
-# `python -m bench.uploader`, which is the default, of `bench.handover` or of `bench.ingest_sync`.
+# then run it: `bench/run.sh [uploader|handover|ingest_sync|glacier] OPTIONS`, those of
+# `python -m bench.uploader`, which is the default, of `bench.handover`, `bench.ingest_sync` or
+# `bench.glacier_clip`, which needs neither peers nor stub.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 which=uploader
-case ${1:-} in uploader | handover | ingest_sync) which=$1 && shift ;; esac
+case ${1:-} in uploader | handover | ingest_sync | glacier) which=$1 && shift ;; esac
 
 work=bench/.work
 python=${PYTHON:-.venv/bin/python}
@@ -16,6 +17,8 @@ mkdir -p "$work"
 exec 9>"$work/lock"
 flock --nonblock 9 || { echo "another benchmark is running in $work" >&2; exit 5; }
 rm -rf "$work"/run-*  # what a killed benchmark left
+
+[[ $which == glacier ]] && exec "$python" -m bench.glacier_clip "$@"
 
 if [[ $which != handover ]] && ! cmp --silent requirements/bench.txt "$work/venv/requirements.txt"; then
     echo "installing the peers into $work/venv" >&2

@@ -24,6 +24,7 @@ CHAPTERS: Mapping[str, str] = {
     "uploader": "scripts.demo.uploader",
     "handshake": "scripts.demo.handshake",
     "ingester": "scripts.demo.ingester",
+    "glacier": "scripts.demo.glacier",
 }
 """Part to module; a module is imported when its part is played."""
 USUAL = ("uploader", "handshake")

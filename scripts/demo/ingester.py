@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from daemons.ingester.archive.keys import cut_slug
 from scripts.demo.board import Row
+from scripts.demo.checks import Check
 from scripts.demo.children import open_children
 from scripts.demo.ingester_board import Tail, standing
 from scripts.demo.ingester_facts import Ending, find
@@ -34,7 +35,7 @@ from scripts.demo.ingester_shows import (
     speak_all,
 )
 from scripts.demo.ingester_speech import require_tools
-from scripts.demo.ingester_verdict import Check, judge
+from scripts.demo.ingester_verdict import judge
 from scripts.demo.stage import Stage
 from tests.support.daemon import start_fresh
 from tests.support.ingest_archive import EARLIER, archive, lay_here, lay_there

@@ -2,32 +2,15 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 from daemons.ingester.phases.outcome import Phase
-from scripts.demo.board import Row
+from scripts.demo.checks import Check, some
 from scripts.demo.ingester_board import Entry, Tail
 from scripts.demo.ingester_facts import Ending, Found
 from scripts.demo.ingester_shows import LONG, MISSPELT, NEW, SITES, SPELT, republished
 from tests.support.ingest_checks import NOTHING_DONE
 from tests.support.strict_s3.history import MutationKind
-
-_SHOWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One promise, and whether it was kept."""
-
-    claim: str
-    holds: bool
-    detail: str = ""
-
-    def row(self) -> Row:
-        """Return it as a line of the summary."""
-        text = f"{self.claim}; {self.detail}" if self.detail else self.claim
-        return Row("ok", text, "green") if self.holds else Row("FAILED", text, "bold red")
 
 
 def judge(ending: Ending, found: Found) -> Sequence[Check]:
@@ -52,13 +35,13 @@ def _in_step(ending: Ending, found: Found) -> Iterator[Check]:
         f"{found.files} files of {len(SITES)} sites are the same here and in S3, and agree with "
         "manifest and feeds",
         found.files > 0 and not found.faults,
-        _some(found.faults),
+        some(found.faults),
     )
     again = [each.path for each in republished() if each.path in ending.fetched]
     yield Check(
         f"{len(republished())} episodes that a second feed has too were not fetched again",
         bool(ending.fetched) and not again,
-        _some(again),
+        some(again),
     )
 
 
@@ -66,7 +49,7 @@ def _words(ending: Ending, found: Found) -> Iterator[Check]:
     yield Check(
         f"{found.known} transcripts in S3 say what was said, to the millisecond",
         found.known > 0 and not found.wrong,
-        f"not so: {_some(found.wrong)}"
+        f"not so: {some(found.wrong)}"
         if found.wrong
         else f"{LONG!r} was joined from {_chunks(ending)} chunks",
     )
@@ -93,7 +76,7 @@ def _once(ending: Ending) -> Iterator[Check]:
     yield Check(
         f"{_new()} new episodes were transcribed, none a second time",
         len(heard) == _new() and not twice,
-        _some(twice),
+        some(twice),
     )
     yield Check(
         "the next run finished what was left",
@@ -110,7 +93,7 @@ def _history(ending: Ending) -> Check:
     return Check(
         f"S3's history: {len(ending.written)} objects sent, none of them twice, none deleted",
         bool(ending.written) and not again and not gone,
-        _some([*again, *gone]),
+        some([*again, *gone]),
     )
 
 
@@ -166,7 +149,7 @@ def _idle(ending: Ending) -> Check:
     return Check(
         "the run after that wrote nothing: no object, no file, no call",
         ending.idle.status == 0 and not done and not ending.idle_wrote,
-        _some([*ending.idle_wrote, *done]),
+        some([*ending.idle_wrote, *done]),
     )
 
 
@@ -182,12 +165,6 @@ def _finished(ending: Ending) -> Iterator[Entry]:
 
 def _new() -> int:
     return sum(map(len, NEW.values()))
-
-
-def _some(faults: Iterable[str]) -> str:
-    listed = list(faults)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return "; ".join(listed[:_SHOWN]) + more
 
 
 def _counted(counts: Mapping[str, int]) -> str:

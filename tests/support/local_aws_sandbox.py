@@ -35,6 +35,8 @@ class Image:
     command: tuple[str, ...] = ()
     """Of a job that names no other."""
     python_path: tuple[Path, ...] = ()
+    absent: tuple[str, ...] = ()
+    """Libraries that this machine has, and the image has not."""
     own_folders: tuple[str, ...] = ()
     """Variables that name a folder of which each container has one, as of `/tmp`."""
     environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -46,6 +48,7 @@ GLACIER_IMAGE = Image(
     _GLACIER,
     entry=("/bin/sh", str(_GLACIER / "entry.sh")),
     python_path=(PROJECT,),
+    absent=("boto3", "matplotlib", "rich"),
     own_folders=("GLACIER_WORK_DIR",),
 )
 """The image of the glacier runs, as this checkout is: both of its ways in."""
@@ -126,12 +129,23 @@ def _surroundings(image: Image, folder: Path, temporary: Path) -> Mapping[str, s
         **kept,
         "HOME": str(folder),
         "PATH": ":".join(programs),
-        "PYTHONPATH": ":".join(map(str, (image.folder, *image.python_path))),
+        "PYTHONPATH": ":".join(
+            map(str, (_hidden(image, folder), image.folder, *image.python_path))
+        ),
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(temporary),
         **{name: str(temporary / name.lower()) for name in image.own_folders},
         **image.environ,
     }
+
+
+def _hidden(image: Image, folder: Path) -> Path:
+    """Return a folder, first on the path, in which the image's absent libraries are not found."""
+    hiding = folder / "absent"
+    hiding.mkdir(exist_ok=True)
+    for name in image.absent:
+        (hiding / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})\n")
+    return hiding
 
 
 def settle_all(promised: Sequence["Future[None]"], seconds: float) -> None:
