@@ -16,6 +16,7 @@ SUMMARY = "turn the pictures of trail cameras into a table of sightings, within 
 _VERBS = {
     "validate": "pipelines.wildlife.commands.validate",
     "estimate": "pipelines.wildlife.commands.estimate",
+    "label-map": "pipelines.wildlife.commands.label_map",
 }
 """The module of each, imported when it is named."""
 _STATUSES: Mapping[int, int] = {
@@ -51,7 +52,7 @@ def _load(module: str) -> Callable[[Sequence[str]], int]:
 
 
 def _usage() -> str:
-    lines = "".join(f"  {name:<10}{summary(module)}\n" for name, module in _VERBS.items())
+    lines = "".join(f"  {name:<11}{summary(module)}\n" for name, module in _VERBS.items())
     return (
         "usage: towpath wildlife [--help] COMMAND ...\n\n"
         "Turn the pictures of trail cameras into a table of sightings, within a budget.\n\n"
