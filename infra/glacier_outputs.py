@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pipelines.glacier.deploy.function_plan import ALIAS
 from pipelines.glacier.project import aws_keys
 from pipelines.glacier.project.ini_text import Key
 from shared.errors import UsageError
@@ -41,6 +42,8 @@ _STATED: Mapping[Key[object], str] = {
     aws_keys.MEMORY_SIZE: "10240",
     aws_keys.TIMEOUT: "900",
     aws_keys.EPHEMERAL_STORAGE: "10240",
+    # Jobs meet what has answered a test, and not what was pushed last.
+    aws_keys.FUNCTION_ALIAS: ALIAS,
     aws_keys.ENABLE_STEP_FUNCTIONS: "true",
 }
 """What every stack has in the same way."""

@@ -4,18 +4,15 @@ What the runs need stands in `pipelines/glacier/deploy/policies.py`, from where 
 without this stack take it, too.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import get_args
 
 from infra.policies import Condition, Permission
-from pipelines.glacier.deploy.policies import endpoint_statements
 from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import Statement, resource_document
+from pipelines.glacier.deploy.statements import Statement
 from pipelines.glacier.layout import RUNS
 from pipelines.glacier.satellite import SatelliteName
 
-OPEN_SCENES = "sentinel-cogs"
-"""Where the Sentinel-2 scenes lie that earth-search names; anybody may read them."""
 _EVENTS_RULE = "StepFunctionsGetEventsForBatchJobsRule"
 
 
@@ -55,21 +52,6 @@ def machine_permissions(
         Permission("MachineTopic", ("sns:Publish",), (scope.topic_arn,), "somebody is told"),
         *_watched(),
     )
-
-
-def endpoint_policy(scope: Scope) -> Mapping[str, object]:
-    """Return the policy of the network's way to S3: what runs there need, and nothing else.
-
-    The scenes of Sentinel-2 are fetched without a name, by plain HTTPS, and take that way as well.
-    """
-    scenes = Statement(
-        "GlacierOpenScenes",
-        ("s3:GetObject",),
-        (f"arn:{scope.partition}:s3:::{OPEN_SCENES}/*",),
-        "scenes of Sentinel-2, which anybody may read",
-    )
-    known = [each for each in endpoint_statements(scope) if each.resources != scenes.resources]
-    return resource_document((*known, scenes))
 
 
 def _batch(scope: Scope, job_queue: str, job_definition: str) -> tuple[Permission, ...]:

@@ -36,17 +36,19 @@ from infra.blocks.glacier_function import (
 from infra.blocks.glacier_runs import MACHINE, add_budget, add_machine
 from infra.blocks.network import add_network, add_security_group
 from infra.blocks.role import add_service_role
-from infra.glacier_permissions import endpoint_policy, from_statements, machine_permissions
+from infra.glacier_permissions import from_statements, machine_permissions
 from infra.settings import Glacier
 from infra.stacks.instances import partition_of
 from pipelines.glacier.deploy.policies import (
     LAMBDA_SERVICE,
     TASK_SERVICE,
+    endpoint_statements,
     execution_statements,
     task_execution_statements,
     task_statements,
 )
 from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.statements import resource_document
 
 _PUBLISHERS = ("budgets.amazonaws.com", "cloudwatch.amazonaws.com")
 
@@ -103,7 +105,9 @@ class GlacierStack(Stack):
 
     def _add_containers(self, glacier: Glacier, names: Scope, image: Image) -> Place:
         """Make Batch and ECS, and return the network that they are in."""
-        vpc = add_network(self, glacier.network, endpoint_policy=endpoint_policy(names))
+        vpc = add_network(
+            self, glacier.network, endpoint_policy=resource_document(endpoint_statements(names))
+        )
         place = Place(vpc, add_security_group(self, vpc))
         roles = Roles(
             task=add_service_role(

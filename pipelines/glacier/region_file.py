@@ -39,7 +39,7 @@ def load_regions(path: Path) -> tuple[Region, ...]:
             layer, geometry = _layer(connection, path)
             _check_columns(connection, path, layer)
             rows = _read(connection, layer, geometry)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         message = f"region file {shown} cannot be read: {str(error)!r}; is it a GeoPackage?"
         raise UsageError(message) from error
     if not rows:

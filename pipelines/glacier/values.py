@@ -18,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _WHOLE = re.compile(r"[0-9]{1,18}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET = re.compile(r"(?![0-9.]+\Z)(?!.*(?:\.\.|\.-|-\.))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _AWS_REGION = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,12}){1,3}-[0-9]{1,2}")
 _PREFIX = re.compile(r"[A-Za-z0-9_.=-]+(?:/[A-Za-z0-9_.=-]+)*")
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+-]{1,255}")
@@ -162,7 +162,7 @@ SLICE = Kind(
     parse_slice, "START:END, whole numbers from 0 with START less than END; either may be left out"
 )
 NAMES: Kind[Sequence[str]] = Kind(parse_names, "a comma list of names")
-BUCKET = matching(_BUCKET, "a bucket's name: 3 to 63 of a-z, 0-9, '.' and '-'")
+BUCKET = matching(_BUCKET, "a bucket's name: 3 to 63 of a-z, 0-9, '-', and '.' between them")
 AWS_REGION = matching(_AWS_REGION, "a region of AWS such as us-west-2")
 PREFIX = Kind(_parse_prefix, "folder names joined by '/', of letters, digits, '_', '.', '=', '-'")
 STATE_MACHINE = matching(

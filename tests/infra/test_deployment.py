@@ -139,6 +139,7 @@ def test_the_glacier_stack_is_made_and_goes(sample: Synthesised, moto_server: Mo
         assert stack["StackStatus"] == "CREATE_COMPLETE"
         assert (config.problems, config.warnings) == ((), ())
         assert len(config.written["FARGATE", "fargate_subnets"].split(",")) == 2
+        assert config.written["LAMBDA", "alias"] == "live"
         assert (function["MemorySize"], function["Timeout"]) == (10_240, 900)
         assert len(batch.describe_compute_environments()["computeEnvironments"]) == 2
         assert len(batch.describe_job_definitions()["jobDefinitions"]) == 2

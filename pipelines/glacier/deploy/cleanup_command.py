@@ -12,7 +12,7 @@ from pipelines.glacier.deploy import flags
 from pipelines.glacier.deploy.cleanup_plan import describe
 from pipelines.glacier.deploy.preparing import Prepared, in_account, prepare
 from pipelines.glacier.lines import where
-from pipelines.glacier.lines.line import Syntax
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.regions import is_region_name
 from shared.errors import ExitStatus, UsageError
 

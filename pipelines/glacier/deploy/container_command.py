@@ -11,7 +11,7 @@ from pipelines.glacier.deploy import flags
 from pipelines.glacier.deploy.preparing import Prepared, prepare
 from pipelines.glacier.lines import where
 from pipelines.glacier.lines.flag import Flag
-from pipelines.glacier.lines.line import Syntax
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.region_file import load_regions
 from pipelines.glacier.values import NAME
 from shared.errors import ExitStatus, UsageError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipelines.glacier.deploy import flags
 from pipelines.glacier.deploy.preparing import Prepared, in_account, prepare
 from pipelines.glacier.lines import where
-from pipelines.glacier.lines.line import Syntax
+from pipelines.glacier.lines.syntax import Syntax
 from shared.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pipelines.glacier.deploy import flags
 from pipelines.glacier.deploy.policies import policy_documents
 from pipelines.glacier.deploy.preparing import prepare
 from pipelines.glacier.lines import where
-from pipelines.glacier.lines.line import Syntax
+from pipelines.glacier.lines.syntax import Syntax
 from shared.errors import ExitStatus
 
 SUMMARY = "print the generated permissions of operator, function and containers"

@@ -28,6 +28,8 @@ LAMBDA_SERVICE = "lambda.amazonaws.com"
 TASK_SERVICE = "ecs-tasks.amazonaws.com"
 SCENE_BUCKET = "usgs-landsat"
 """Where Landsat's scenes lie; whoever reads them pays."""
+OPEN_SCENES = "sentinel-cogs"
+"""Where the Sentinel-2 scenes lie that earth-search names; anybody may read them."""
 
 
 def execution_statements(scope: Scope) -> tuple[Statement, ...]:
@@ -117,8 +119,9 @@ def task_execution_statements(scope: Scope) -> tuple[Statement, ...]:
 def endpoint_statements(scope: Scope) -> tuple[Statement, ...]:
     """Return what the policy of a VPC's endpoint for S3 must let through, if it has one.
 
-    Without the last of them no image can be pulled: the registry keeps layers in a bucket of its
-    own, and answers 403 through an endpoint that does not know it.
+    Without the layers no image can be pulled: the registry keeps them in a bucket of its own, and
+    answers 403 through an endpoint that does not know it. The scenes of Sentinel-2 are fetched
+    without a name, by plain HTTPS, and take that way as well.
     """
     partition = f"arn:{scope.partition}:s3:::"
     return (
@@ -142,6 +145,12 @@ def endpoint_statements(scope: Scope) -> tuple[Statement, ...]:
             ("s3:GetObject",),
             (layer_objects(scope.aws_region, scope.partition),),
             "the layers of the image",
+        ),
+        Statement(
+            "GlacierOpenScenes",
+            ("s3:GetObject",),
+            (f"{partition}{OPEN_SCENES}/*",),
+            "scenes of Sentinel-2, which anybody may read",
         ),
     )
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pipelines.glacier.deploy.deployment import Deployment, resolve_deployment
 from pipelines.glacier.deploy.scope import Scope
 from pipelines.glacier.lines import where
-from pipelines.glacier.lines.line import Syntax
 from pipelines.glacier.lines.loading import Loaded, load_sources
+from pipelines.glacier.lines.syntax import Syntax
 from shared.errors import CredentialsMissing, UsageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.glacier.deploy import flags
 from pipelines.glacier.deploy.preparing import Prepared, in_account, prepare
 from pipelines.glacier.lines import where
-from pipelines.glacier.lines.line import Syntax
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.project import aws_keys
 from shared.errors import ExitStatus, UsageError
 

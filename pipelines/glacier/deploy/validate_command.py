@@ -12,7 +12,7 @@ from pipelines.glacier.deploy import flags
 from pipelines.glacier.deploy.preparing import Prepared, in_account, prepare
 from pipelines.glacier.deploy.validation import Finding, exit_status, summarize
 from pipelines.glacier.lines import where
-from pipelines.glacier.lines.line import Syntax
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.project import aws_keys
 
 if TYPE_CHECKING:

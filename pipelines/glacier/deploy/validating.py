@@ -11,7 +11,11 @@ from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.deployment import Deployment
 from pipelines.glacier.deploy.function_facts import load_function, load_live
 from pipelines.glacier.deploy.network_policy import lets_through
-from pipelines.glacier.deploy.policies import LAMBDA_SERVICE, execution_statements, layer_objects
+from pipelines.glacier.deploy.policies import (
+    LAMBDA_SERVICE,
+    endpoint_statements,
+    execution_statements,
+)
 from pipelines.glacier.deploy.scope import Scope
 from pipelines.glacier.deploy.statements import Statement
 from pipelines.glacier.deploy.validation import (
@@ -159,10 +163,13 @@ async def _simulate_too_much(calls: AwsCalls, scope: Scope, arn: str) -> Finding
 async def _check_network(
     calls: AwsCalls, scope: Scope, subnets: Sequence[str]
 ) -> AsyncIterator[Finding]:
-    """Yield whether the endpoints for S3 beside the containers' subnets let images through."""
+    """Yield whether the endpoints for S3 beside the containers' subnets let through what is needed.
+
+    Layers are in it: images cannot be pulled without them.
+    """
     if not subnets:
         return
-    check, layers = "VPC endpoint for S3", layer_objects(scope.aws_region, scope.partition)
+    check = "VPC endpoint for S3"
     try:
         found = await calls.send("ec2", "describe_subnets", SubnetIds=list(subnets))
         vpcs = sorted({str(each["VpcId"]) for each in found["Subnets"]})
@@ -178,16 +185,28 @@ async def _check_network(
         yield _unreadable(check, error, "ec2:DescribeSubnets and ec2:DescribeVpcEndpoints")
         return
     for endpoint in answer["VpcEndpoints"]:
-        document = str(endpoint.get("PolicyDocument", ""))
-        through = lets_through(document, "s3:GetObject", layers.replace("*", "layer"))
+        name, document = endpoint["VpcEndpointId"], str(endpoint.get("PolicyDocument", ""))
+        closed = [each for each in endpoint_statements(scope) if not _passes(document, each)]
         yield judge(
             check,
-            f"{endpoint['VpcEndpointId']} {'lets' if through else 'does not let'} it through",
-            f"s3:GetObject on {layers}",
-            met=bool(through),
-            reason="images cannot be pulled: the registry's layers are answered 403",
+            f"{name} {'does not let all' if closed else 'lets all of it'} through",
+            "; ".join(_told(each) for each in closed or endpoint_statements(scope)),
+            met=not closed,
+            reason=f"a bare 403 is the answer for {', '.join(each.reason for each in closed)}",
             fix="add what `towpath glacier iam --only endpoint` prints to its policy",
         )
+
+
+def _passes(document: str, statement: Statement) -> bool:
+    return all(
+        lets_through(document, action, resource.replace("*", "probe"))
+        for action in statement.actions
+        for resource in statement.resources
+    )
+
+
+def _told(statement: Statement) -> str:
+    return f"{', '.join(statement.actions)} on {', '.join(statement.resources)}"
 
 
 def _unreadable(check: str, error: SuiteError, needed: str) -> Finding:

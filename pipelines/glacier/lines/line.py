@@ -5,6 +5,7 @@ wrong is told at once, a line each.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 
 from pipelines.glacier.lines.flag import Flag
@@ -13,7 +14,7 @@ from pipelines.glacier.values import Values
 from shared.errors import UsageError
 from shared.flags import OneLineParser
 
-__all__ = ["Syntax", "parse_line"]
+_LIKE_A_NUMBER = re.compile(r"-[0-9:]")
 
 
 def parse_line(syntax: Syntax, argv: Sequence[str]) -> Values:
@@ -23,7 +24,7 @@ def parse_line(syntax: Syntax, argv: Sequence[str]) -> Values:
         group = parser.add_argument_group(title)
         for flag in flags:
             _add(group, flag)
-    arguments = vars(parser.parse_args(list(argv)))
+    arguments = vars(parser.parse_args(_joined(syntax, argv)))
     values: dict[object, object] = {}
     problems: list[str] = []
     for flag in (flag for flags in syntax.groups.values() for flag in flags):
@@ -34,6 +35,22 @@ def parse_line(syntax: Syntax, argv: Sequence[str]) -> Values:
     if problems:
         raise UsageError("\n".join(problems))
     return Values(values)
+
+
+def _joined(syntax: Syntax, argv: Sequence[str]) -> list[str]:
+    """Return the line with values such as `-1:5` bound to their flags.
+
+    argparse takes them for flags, and says that a value is missing instead of which one is wrong.
+    """
+    flags = [flag for flags in syntax.groups.values() for flag in flags if not flag.switch]
+    taking = {name for flag in flags for name in (flag.name, flag.old_spelling) if name}
+    joined: list[str] = []
+    for word in argv:
+        if joined and joined[-1] in taking and _LIKE_A_NUMBER.match(word):
+            joined[-1] = f"{joined[-1]}={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _add(group: argparse._ArgumentGroup, flag: Flag[object]) -> None:

@@ -4,7 +4,15 @@ from pipelines.glacier.lines.flag import Flag
 from pipelines.glacier.project import aws_keys
 from pipelines.glacier.values import URL, Kind, choice
 
-PATH = Kind(str, "a path")
+
+def _parse_path(text: str) -> str:
+    # An unset variable of a script would stand for the folder that one happens to be in.
+    if not text or "\0" in text:
+        raise ValueError(text)
+    return text
+
+
+PATH = Kind(_parse_path, "a path")
 
 PROJECT = Flag(
     "--project", PATH, "project folder (default: the nearest above that holds config.ini)", "DIR"

@@ -7,6 +7,7 @@ import re
 
 from pipelines.glacier.project.ini_text import Key
 from pipelines.glacier.targets.fargate_sizes import MEMORY_OF_CPU
+from pipelines.glacier.targets.spot_strategy import STRATEGIES
 from pipelines.glacier.values import (
     AWS_REGION,
     BUCKET,
@@ -78,6 +79,7 @@ LOG_GROUP = Key("MONITORING", "log_group", NAME)
 LOG_RETENTION_DAYS = Key("MONITORING", "log_retention_days", _LOG_DAYS)
 
 USE_SPOT_INSTANCES = Key("COST_OPTIMIZATION", "use_spot_instances", SWITCH)
+SPOT_STRATEGY = Key("COST_OPTIMIZATION", "spot_allocation_strategy", choice(*STRATEGIES))
 BUDGET_LIMIT = Key("COST_OPTIMIZATION", "budget_limit", whole(0, 1_000_000))
 
 ENABLE_STEP_FUNCTIONS = Key("EXPERIMENTAL", "enable_step_functions", SWITCH)
@@ -122,7 +124,7 @@ AWS_KEYS: tuple[Key[object], ...] = (
     EXECUTION_ROLE,
     TASK_ROLE,
     USE_SPOT_INSTANCES,
-    Key("COST_OPTIMIZATION", "spot_allocation_strategy", NAME),
+    SPOT_STRATEGY,
     BUDGET_LIMIT,
     Key("COST_OPTIMIZATION", "cost_alerts", SWITCH),
     LOG_GROUP,

@@ -4,6 +4,7 @@ The default files are looked up from the project's root, never from the working 
 command that is started somewhere else would silently work with other settings.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def load_ini(
     |-------|---------|-------------------------------------------|
     | there |         | it is read                                |
     | not   |         | UsageError                                |
+    |       | no file | UsageError                                |
     |       | there   | it is read                                |
     |       | not     | no values, and a warning that tells where |
     """
@@ -55,6 +57,9 @@ def load_ini(
     if content is None:
         if named is not None:
             raise UsageError(f"{flag} {label} is not there; name a file")
+        if os.path.lexists(path):
+            # Whoever put it there believes that it is read.
+            raise UsageError(f"configuration file {label} is no file; put one there, or remove it")
         warning = f"{label} is not there; defaults are used, see {flag} and --project"
         return IniText(Values({}), label, warnings=(warning,))
     if len(content) > _BYTES_MAX:

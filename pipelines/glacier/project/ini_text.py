@@ -47,6 +47,11 @@ class IniText:
     written: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """What stands there, by section and key."""
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether the file is no such file at all, so that nobody knows what it lacks."""
+        return bool(self.problems) and not self.written
+
     def place(self, key: Key[object]) -> str:
         """Return how messages name a key of this file."""
         return f"{self.label} [{key.section}] {key.name}"

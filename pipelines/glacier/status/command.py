@@ -35,7 +35,11 @@ def main(argv: Sequence[str]) -> int:
     problems = (*sources.config.problems, *sources.aws.problems)
     if problems:
         raise UsageError("\n".join(problems))
-    for warning in (*sources.config.warnings, *sources.aws.warnings):
+    for flag in (flags.REGIONS, flags.JOBS):
+        # An unset variable of a script would stand for every job.
+        if sources.line.get(flag) == ():
+            raise UsageError(f"{flag.name} names nothing; give names, or leave it out for all")
+    for warning in dict.fromkeys((*sources.config.warnings, *sources.aws.warnings)):
         sys.stderr.write(f"towpath glacier status: warning: {warning}\n")
     configure_logging("glacier", level="warning")
     storage = resolve_storage(sources)

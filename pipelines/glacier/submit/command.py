@@ -5,7 +5,8 @@ input, or nothing could be sent.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -24,6 +25,13 @@ from pipelines.glacier.submit.rendering import (
     render_outcome,
     render_sums,
     render_text,
+)
+from pipelines.glacier.submit.submission_log import (
+    LOG_PATH,
+    Entry,
+    append_entries,
+    begun,
+    ended,
 )
 from pipelines.glacier.values import Values
 from shared.errors import ExitStatus, UsageError
@@ -50,6 +58,7 @@ def main(argv: Sequence[str]) -> int:
     as_json = asked.sources.line.get(where.OUTPUT) == "json"
     if not as_json:
         _warn(plan.warnings)
+    _note(asked, begun(plan))
     if plan.submission.dry_run:
         sys.stdout.write(render_json(plan) if as_json else render_text(plan))
         return ExitStatus.DONE
@@ -81,6 +90,7 @@ def _send(plan: Plan, asked: Loaded, *, as_json: bool) -> int:
             sys.stderr.write(render_sums(plan, sent.outcomes, results))
         elif sent.outcomes:
             sys.stdout.write(render_outcome(plan, sent.outcomes, results))
+        _note(asked, ended(plan, sent.outcomes, results))
     return ExitStatus.DONE if all_is_well(plan, sent.outcomes, results) else ExitStatus.UNEXPECTED
 
 
@@ -110,7 +120,8 @@ def _set_up(sources: Sources) -> int:
         topic_arn=sources.aws_key("", aws_keys.SNS_TOPIC),
         email=sources.from_config(flags.EMAIL, config_keys.EMAIL, ""),
     )
-    if not sources.from_config(flags.DRY_RUN, config_keys.DRY_RUN, default=False):
+    dry_run = sources.from_config(flags.DRY_RUN, config_keys.DRY_RUN, default=False)
+    if not dry_run:
         settings = client_settings(sources)
 
         async def make() -> ExitStatus:
@@ -119,8 +130,22 @@ def _set_up(sources: Sources) -> int:
 
         run(make)
     sys.stdout.write("".join(f"{step}\n" for step in wanted.steps()))
+    if dry_run:
+        sys.stdout.write("dry run, nothing is made: this is what a set-up brings about\n")
     return ExitStatus.DONE
 
 
+def _note(asked: Loaded, entries: Iterable[Entry]) -> None:
+    """Add to the project's log, if there is a project."""
+    if asked.project is None:
+        return
+    try:
+        append_entries(asked.project, [*entries], datetime.now(UTC).astimezone())
+    except OSError as error:
+        _warn([f"nothing is noted in {str(LOG_PATH)!r}: {error.strerror}"])
+
+
 def _warn(warnings: Sequence[str]) -> None:
-    sys.stderr.write("".join(f"towpath glacier submit: warning: {each}\n" for each in warnings))
+    sys.stderr.write(
+        "".join(f"towpath glacier submit: warning: {each}\n" for each in dict.fromkeys(warnings))
+    )

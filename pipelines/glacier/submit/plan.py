@@ -189,7 +189,8 @@ def _check_count(submission: Submission, services: Sequence[ServiceName]) -> Non
     )
     if count > JOBS_MAX:
         raise TooManyJobs(
-            f"{len(services)} regions and {submission.window.days} days make {count} jobs; "
+            f"{len(services)} {'region' if len(services) == 1 else 'regions'} and "
+            f"{submission.window.days} days make {count} jobs; "
             f"allowed: at most {JOBS_MAX}; select fewer regions or raise --chunk-days"
         )
 

@@ -34,6 +34,7 @@ from pipelines.glacier.submit.submission import (
     RoutingRules,
     Submission,
 )
+from pipelines.glacier.targets.spot_strategy import batch_strategy
 from pipelines.glacier.targets.tile_rule import LAMBDA_MAX_TILES
 from shared.errors import UsageError
 
@@ -51,7 +52,9 @@ def resolve(sources: Sources, submission_id: str) -> Submission:
     machine = resolve_state_machine(sources, findings) if service == "stepfunctions" else ""
     findings.warnings += _without_effect(sources, service)
     if findings.problems or satellite is None or window is None:
-        raise UsageError("\n".join(dict.fromkeys(findings.problems)))
+        # A key in a wrong section is told as one that is not known, and missed as another.
+        told = [f"warning: {each}" for each in (*sources.config.warnings, *sources.aws.warnings)]
+        raise UsageError("\n".join(dict.fromkeys((*findings.problems, *told))))
     return Submission(
         submission_id=submission_id,
         satellite=satellite,
@@ -74,9 +77,14 @@ def resolve(sources: Sources, submission_id: str) -> Submission:
 def _satellite(sources: Sources, findings: Findings) -> str | None:
     given = sources.from_config(flags.SATELLITE, config_keys.SATELLITE, None)
     # A bad one in the file is told already.
-    if given is None and not sources.config.text_of(config_keys.SATELLITE):
+    if given is None and _lacks(sources, config_keys.SATELLITE):
         findings.problems.append(_missing(sources, flags.SATELLITE, config_keys.SATELLITE))
     return given
+
+
+def _lacks(sources: Sources, *keys: Key[object]) -> bool:
+    """Tell whether `config.ini` says nothing of some keys, as far as it can be read."""
+    return not (sources.config.is_unread or any(map(sources.config.text_of, keys)))
 
 
 def _missing(sources: Sources, flag: Flag[object], key: Key[object]) -> str:
@@ -123,7 +131,7 @@ def _date(
             )
         if new is not None or old is not None:
             return new or old
-    if not any(sources.config.text_of(key) for key in keys):
+    if _lacks(sources, *keys):
         findings.problems.append(_missing(sources, names[0], keys[0]))
     return None
 
@@ -158,8 +166,7 @@ def _selection_of_file(sources: Sources, findings: Findings, *, dry_run: bool) -
         findings.warnings.append(f"{place} is stronger than regions, which are not used")
         return Selection(positions=positions)
     # One that is wrong is told already.
-    written = sources.config.text_of(config_keys.START_END_INDEX)
-    if not names and not written and not dry_run:
+    if not names and _lacks(sources, config_keys.START_END_INDEX) and not dry_run:
         findings.problems.append(
             "no region is named; give --regions, --start-end-index, or --all for every region"
         )
@@ -207,13 +214,21 @@ def _without_effect(sources: Sources, service: Asked) -> Iterator[str]:
     line = sources.line
     if line.get(flags.INSTANCE_TYPE) is not None:
         yield f"--instance-type changes no request of {service}; it is for the templates"
-    if line.get(flags.SPOT) and service == "lambda":
-        yield "--spot-instances has no effect with lambda"
-    if line.get(flags.SPOT) and service in {"batch", "ecs", "auto", "stepfunctions"}:
-        yield f"--spot-instances changes no request of {service}; queue and cluster decide"
+    yield from _of_spot(sources, service)
     if line.get(flags.CHUNK_DAYS) is not None and "lambda" not in services_for(service):
         yield f"--chunk-days has no effect with {service}; windows are cut for Lambda alone"
     if not line.get(flags.WAIT):
         for flag in (flags.POLL_SECONDS, flags.WAIT_MINUTES):
             if line.get(flag) is not None:
                 yield f"{flag.name} has no effect without {flags.WAIT.name}"
+
+
+def _of_spot(sources: Sources, service: Asked) -> Iterator[str]:
+    """Yield what is odd about the wish for spare capacity."""
+    if sources.line.get(flags.SPOT) and service == "lambda":
+        yield "--spot-instances has no effect with lambda"
+    if sources.line.get(flags.SPOT) and service in {"batch", "ecs", "auto", "stepfunctions"}:
+        yield f"--spot-instances changes no request of {service}; queue and cluster decide"
+    written = sources.aws.values.get(aws_keys.SPOT_STRATEGY)
+    if written is not None and "batch" in services_for(service):
+        yield from filter(None, [batch_strategy(written).warning])

@@ -11,6 +11,8 @@ _OF_SPOT_FLEETS: Mapping[str, str] = {
     "capacityOptimized": "SPOT_CAPACITY_OPTIMIZED",
     "priceCapacityOptimized": "SPOT_PRICE_CAPACITY_OPTIMIZED",
 }
+STRATEGIES = (*BATCH_STRATEGIES, *_OF_SPOT_FLEETS)
+"""All that may be written."""
 
 
 class UnknownStrategy(ValueError):
@@ -32,7 +34,7 @@ def batch_strategy(written: str) -> SpotStrategy:
         return SpotStrategy(written)
     found = _OF_SPOT_FLEETS.get(written)
     if found is None:
-        allowed = ", ".join((*BATCH_STRATEGIES, *_OF_SPOT_FLEETS))
+        allowed = ", ".join(STRATEGIES)
         raise UnknownStrategy(
             f"spot_allocation_strategy {written!r} is not known; allowed: {allowed}"
         )

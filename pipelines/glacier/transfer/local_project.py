@@ -81,7 +81,9 @@ def read_project(root: Path, rules: Rules) -> Project:
     """Read all that belongs to the project; BadProject."""
     walk = _Walk(root, rules)
     walk.run()
-    if CONFIG not in walk.found:
+    if any(left.path == CONFIG for left in walk.excluded):
+        walk.problems.append(f"{CONFIG!r} is excluded, and no project is without it; --include it")
+    elif CONFIG not in walk.found:
         walk.problems.append(f"{str(root / CONFIG)!r} is not there; name the project's root")
     _refuse(walk.problems)
     _check_size(walk)
@@ -91,6 +93,8 @@ def read_project(root: Path, rules: Rules) -> Project:
             read = _read(source)
         except _Secret as error:
             walk.secrets.append(Left(path, str(error)))
+            if path == CONFIG:
+                walk.problems.append(f"{CONFIG!r} {error}; take that out, no project is without it")
         except OSError as error:
             walk.problems.append(_unreadable(path, error))
         else:

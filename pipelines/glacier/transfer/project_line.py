@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.glacier.lines.line import Syntax
 from pipelines.glacier.lines.loading import Loaded, load_sources
 from pipelines.glacier.lines.sources import Sources
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.project.ini_files import CONFIG_NAME
 from pipelines.glacier.transfer.excludes import Rules
 from pipelines.glacier.transfer.rule_flags import EXPECTED_REGIONS, REGIONS_OF_GREENLAND, rules_of
@@ -52,4 +52,4 @@ def load_checked(syntax: Syntax, argv: Sequence[str], working_folder: Path) -> L
 def warn(syntax: Syntax, warnings: Sequence[str]) -> None:
     """Print what is only odd."""
     program = syntax.program.partition(" [")[0]
-    sys.stderr.write("".join(f"{program}: warning: {each}\n" for each in warnings))
+    sys.stderr.write("".join(f"{program}: warning: {each}\n" for each in dict.fromkeys(warnings)))

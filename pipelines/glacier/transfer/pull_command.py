@@ -12,17 +12,17 @@ from typing import Final, cast
 
 from pipelines.glacier.lines import where
 from pipelines.glacier.lines.flag import Flag
-from pipelines.glacier.lines.line import Syntax
 from pipelines.glacier.lines.loading import Loaded, path_of
 from pipelines.glacier.lines.sources import Sources
 from pipelines.glacier.lines.storage import resolve_storage
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.project import config_keys
 from pipelines.glacier.region_file import REGION_FILE, load_regions
 from pipelines.glacier.regions import BadSelection, Selection, select_regions
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.transfer.project_line import load_checked, warn
 from pipelines.glacier.transfer.reports import PullReport, pulls_to_json
-from pipelines.glacier.transfer.results import Filter
+from pipelines.glacier.transfer.results import Filter, Pulled
 from pipelines.glacier.values import SWITCH
 from shared.errors import ExitStatus, UsageError
 from shared.s3.uri import S3Uri
@@ -116,8 +116,10 @@ async def _pull(asked: Asked, reports: list[PullReport]) -> None:
             pull = Pull(store, place, folder)
             items, count = await pull.look(satellite, asked.wanted, replace=asked.replace)
             found += len(items) if asked.wanted.regions is not None else count
-            done = None if asked.dry_run else await pull.carry_out(items)
+            done = None if asked.dry_run else Pulled()
             reports.append(PullReport(satellite, str(folder), items, done))
+            if done is not None:
+                await pull.carry_out(items, done)
     if not found:
         where_to_look = S3Uri(storage.s3_bucket, f"{storage.s3_base_path}/")
         raise UsageError(f"{where_to_look} has no results of what is asked for")

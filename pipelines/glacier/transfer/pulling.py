@@ -69,11 +69,14 @@ class Pull:
             items = await self._doubted(items)
         return items, len(objects)
 
-    async def carry_out(self, items: Sequence[Item]) -> Pulled:
-        """Fetch what is to be fetched; what fails is in the answer. NoRoom."""
+    async def carry_out(self, items: Sequence[Item], done: Pulled | None = None) -> Pulled:
+        """Fetch what is to be fetched; what fails is in the answer. NoRoom.
+
+        `done` is the answer, filled as it goes: whoever is cut short has it.
+        """
+        done = Pulled() if done is None else done
         await to_thread.run_sync(_sweep, self._folder, items, time.time())
         await to_thread.run_sync(_check_room, self._folder, items)
-        done = Pulled()
         waiting = iter(items)
 
         async def work() -> None:
@@ -116,13 +119,13 @@ class Pull:
             size = await self._patience.read(lambda: self._fetch(item))
             done.size += size
         except FileExistsError:
-            fate = Fate.KEPT
+            fate, reason = await to_thread.run_sync(_there_meanwhile, self._folder / item.path)
         except (ObjectError, OutsideRoot) as error:
             fate, reason = Fate.FAILED, str(error)
         except OSError as error:
             if error.errno in _FULL:
                 raise
-            fate, reason = Fate.FAILED, f"{error.filename!r}: {error.strerror}".lower()
+            fate, reason = Fate.FAILED, f"{error.filename!r}: {str(error.strerror).lower()}"
         _note(item, fate, reason, done)
 
     async def _fetch(self, item: Item) -> int:
@@ -178,6 +181,16 @@ def _check_room(folder: Path, items: Sequence[Item]) -> None:
             f"{str(folder)!r} has {free} bytes free, and {wanted} are to be fetched; make room, "
             "or take less with --exclude-downloads or --regions"
         )
+
+
+def _there_meanwhile(target: Path) -> tuple[Fate, str]:
+    """Say what came of a file whose place was taken while it was fetched."""
+    if target.is_file():
+        return Fate.KEPT, ""
+    return (
+        Fate.FAILED,
+        f"a folder, or a file above it, has the name of {str(target)!r}; move it away",
+    )
 
 
 def _make_room(folder: Path, path: str) -> Path:

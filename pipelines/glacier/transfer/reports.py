@@ -29,7 +29,8 @@ class SyncReport:
     @property
     def is_good(self) -> bool:
         """Whether S3 has the project now, or a dry run was all that was wanted."""
-        return not (self.done and self.done.failed) and all(each.passed for each in self.checks)
+        went_up = self.done is None or (self.done.is_whole and not self.done.failed)
+        return went_up and all(each.passed for each in self.checks)
 
     def to_json(self) -> str:
         """Return the document."""
@@ -52,6 +53,7 @@ class SyncReport:
                 "deleted": done.deleted,
                 "failed": dict(sorted(done.failed.items())),
                 "manifest_written": done.is_new_manifest,
+                "cut_short": not done.is_whole,
                 "checks": _checks(self.checks),
             }
         return _text(document)
@@ -78,7 +80,7 @@ class SyncReport:
         yield f"project digest {self.digests.project}"
         if self.done is None:
             yield "dry run, nothing is written"
-        elif self.done.failed:
+        elif self.done.failed or not self.done.is_whole:
             yield "the manifest is not that of this folder; run the sync again"
         yield from check_lines(self.checks)
 
@@ -94,7 +96,7 @@ class SyncReport:
         for path in self.plan.stale:
             yield f"{'removed' if path in gone else 'stale':<11}{_safe(path)}"
         for path, reason in sorted(done.failed.items()):
-            yield f"FAILED     {_safe(path)}: {reason}"
+            yield f"FAILED     {_safe(path)}: {_safe(reason)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class PullReport:
             **{fate.value: counts[fate] for fate in Fate},
             "differ": self._differing(),
             "bytes": self._bytes(),
+            "unfinished": self._unfinished(),
             "failures": self._failures(),
             "files": [{"path": path, "fate": fate.value} for path, fate in self._fates()],
         }
@@ -134,22 +137,30 @@ class PullReport:
         if self.done is None:
             words = {Fate.FETCHED: "fetch", Fate.REPLACED: "replace"}
             yield from (
-                f"{words[item.fate]:<9}{item.info.size:>12}  {item.path}"
+                f"{words[item.fate]:<9}{item.info.size:>12}  {_safe(item.path)}"
                 for item in self.items
                 if item.fate in words
             )
         failed = self._failures()
-        yield from (f"FAILED   {_safe(path)}: {reason}" for path, reason in failed.items())
+        yield from (f"FAILED   {_safe(path)}: {_safe(reason)}" for path, reason in failed.items())
         counts = self._counts()
         sums = _sums({fate.value: counts[fate] for fate in Fate})
         differ = self._differing()
         note = f"; {differ} kept though S3 has other sizes, see --force-overwrite" if differ else ""
         end = "; dry run, nothing is written" if self.done is None else ""
+        if left := self._unfinished():
+            end = f"; cut short, {left} not done"
         yield f"{self.satellite} to {self.folder}: {sums}, {self._bytes()} bytes{note}{end}"
 
     def _fates(self) -> Iterator[tuple[str, Fate]]:
-        known = {} if self.done is None else self.done.fates
-        yield from ((item.path, known.get(item.path, item.fate)) for item in self.items)
+        if self.done is None:
+            yield from ((item.path, item.fate) for item in self.items)
+            return
+        known = self.done.fates
+        yield from ((item.path, known[item.path]) for item in self.items if item.path in known)
+
+    def _unfinished(self) -> int:
+        return 0 if self.done is None else len(self.items) - len(self.done.fates)
 
     def _counts(self) -> Counter[Fate]:
         return Counter(fate for _, fate in self._fates())

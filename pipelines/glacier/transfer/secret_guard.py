@@ -40,7 +40,8 @@ _PRIVATE_KEY = re.compile(
     rb"-----BEGIN (?:[A-Z]{2,9} ){0,2}PRIVATE KEY-----\s+(?:[A-Za-z0-9+/=]{40}|Proc-Type:)"
 )
 _KEY_ID = re.compile(rb"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])")
-_KEY = re.compile(rb"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+# What stands before it may be `=`: that is how a shell and most files write it.
+_KEY = re.compile(rb"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _CSV_HEADER = re.compile(
     rb"\A(?:\xef\xbb\xbf)?[^\r\n]{0,200}secret access key[^\r\n]{0,200}\r?\n[^\r\n]", re.IGNORECASE
 )

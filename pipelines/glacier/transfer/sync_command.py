@@ -12,13 +12,14 @@ from pathlib import Path
 
 from pipelines.glacier.lines import where
 from pipelines.glacier.lines.flag import Flag
-from pipelines.glacier.lines.line import Syntax
 from pipelines.glacier.lines.storage import resolve_storage
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.transfer.local_project import Project, read_project
 from pipelines.glacier.transfer.manifest import Manifest
 from pipelines.glacier.transfer.project_line import AskedProject, load_project_line
 from pipelines.glacier.transfer.reports import SyncReport
 from pipelines.glacier.transfer.rule_flags import EXCLUDE, EXPECTED_REGIONS, INCLUDE
+from pipelines.glacier.transfer.sync_plan import Synced
 from pipelines.glacier.values import SWITCH
 from shared.errors import ExitStatus
 
@@ -36,7 +37,7 @@ SYNTAX = Syntax(
     """
     Upload what differs from S3 by content, write the manifest last, then verify.
 
-    Secrets never leave this machine. The rules, and how to add to them: docs/glacier.md.
+    Secrets never leave this machine. The rules, and how to add to them: docs/glacier-sync.md.
     """,
     {
         "what": (EXCLUDE, INCLUDE, DELETE, DRY_RUN, EXPECTED_REGIONS, where.OUTPUT),
@@ -85,8 +86,10 @@ async def _sync(asked: AskedProject, project: Project, reports: list[SyncReport]
         if line.get(DRY_RUN):
             reports.append(SyncReport(bucket, project, digests, seen.plan))
             return
-        done = await sync.carry_out(seen, delete=bool(line.get(DELETE)), now=datetime.now(UTC))
+        done = Synced()
         reports.append(SyncReport(bucket, project, digests, seen.plan, done))
+        delete, now = bool(line.get(DELETE)), datetime.now(UTC)
+        await sync.carry_out(seen, delete=delete, now=now, done=done)
         with suppress(NothingThere):
             # After a sync that failed as well: it tells what there is.
             checks = await verify(store, bucket, Wanted(project, asked.rules, asked.regions))

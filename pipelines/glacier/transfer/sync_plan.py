@@ -35,6 +35,8 @@ class Synced:
     failed: dict[str, str] = field(default_factory=dict)
     """Why, by the path; with any, the manifest is the old one."""
     is_new_manifest: bool = False
+    is_whole: bool = False
+    """It came to its end; else it was cut short."""
 
 
 def plan_sync(here: Iterable[str], there: Iterable[str], equal: Collection[str]) -> SyncPlan:

@@ -79,9 +79,14 @@ class Sync:
                     tasks.start_soon(self._compare, path, file, objects[path], equal)
         return Seen(plan_sync(self._project.files, objects, equal), objects)
 
-    async def carry_out(self, seen: Seen, *, delete: bool, now: datetime) -> Synced:
-        """Make S3 what the folder is; what fails is in the answer."""
-        done = Synced()
+    async def carry_out(
+        self, seen: Seen, *, delete: bool, now: datetime, done: Synced | None = None
+    ) -> Synced:
+        """Make S3 what the folder is; what fails is in the answer.
+
+        `done` is the answer, filled as it goes: whoever is cut short has it.
+        """
+        done = Synced() if done is None else done
         async with anyio.create_task_group() as tasks:
             for path in seen.plan.upload:
                 tasks.start_soon(self._upload, path, seen.objects.get(path), done)
@@ -91,6 +96,7 @@ class Sync:
             await self._finish(seen.objects.get(MANIFEST_NAME), now, done)
         for path, reason in sorted(done.failed.items()):
             log.error("file_not_synced", path=path, error=reason)
+        done.is_whole = True
         return done
 
     async def _compare(

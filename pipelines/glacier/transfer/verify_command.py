@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.glacier.lines import where
-from pipelines.glacier.lines.line import Syntax
 from pipelines.glacier.lines.storage import resolve_storage
+from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.transfer.local_project import read_project
 from pipelines.glacier.transfer.project_line import load_project_line
 from pipelines.glacier.transfer.reports import check_lines, checks_to_json

@@ -122,7 +122,7 @@ def test_a_failed_upload_is_1_and_there_is_no_manifest(
         (("sync", "--s3-bucket", "no-such-bucket"), "the bucket does not exist"),
         (("sync", "--project", "/nowhere"), "is no folder"),
         (("sync", "--exclude", "a//b"), "--exclude 'a//b' is not valid"),
-        (("sync", "--exclude", "config.ini"), "config.ini' is not there"),
+        (("sync", "--exclude", "config.ini"), "'config.ini' is excluded"),
         (("pull",), "has no results"),
         (("pull", "modis"), "satellite 'modis' is not known; allowed: sentinel2, landsat or all"),
         (("pull", "landsat", "sentinel2"), "one name too many"),

@@ -36,14 +36,18 @@ _GOOD = ("--regions", "134_Arsuk")
         (["--start-end-index", "5"], "--start-end-index '5' is not valid"),
         (["--start-end-index", "7:7"], "--start-end-index '7:7' is not valid"),
         (["--start-end-index=-1:3"], "--start-end-index '-1:3' is not valid"),
+        (["--start-end-index", "-1:3"], "--start-end-index '-1:3' is not valid"),
         (["--start-end-index", "200:"], "index '200:' holds no region"),
         (["--regions", "090_petermann"], "'090_petermann' has 4"),
-        (["--chunk-days", "-1"], "--chunk-days"),
+        (["--chunk-days", "-1"], "--chunk-days '-1' is not valid"),
         (["--chunk-days=x"], "--chunk-days 'x' is not valid"),
         (["--cores", "0"], "--cores '0' is not valid"),
         (["--download-flag", "true"], "--download-flag 'true' is not valid; allowed: 0 or 1"),
         (["--layout", "flat"], "--layout 'flat' is not valid"),
         (["--s3-bucket", "My_Bucket"], "--s3-bucket 'My_Bucket' is not valid"),
+        (["--s3-bucket", "my..bucket"], "--s3-bucket 'my..bucket' is not valid"),
+        (["--s3-bucket", "192.168.0.1"], "--s3-bucket '192.168.0.1' is not valid"),
+        (["--project", ""], "--project '' is not valid; allowed: a path"),
         (["--aws-region", "oregon"], "--aws-region 'oregon' is not valid"),
         (["--max-concurrency", "0"], "--max-concurrency '0' is not valid"),
         (["--endpoint-url", "localhost"], "--endpoint-url 'localhost' is not valid"),
@@ -104,6 +108,42 @@ def test_a_bad_file_ends_with_2_and_names_it(
     assert (status, out) == (2, "")
     assert said in err
     assert str(path) in err
+
+
+def test_a_key_in_a_wrong_section_is_told_beside_what_is_missed(
+    submit: Submit, tmp_path: Path
+) -> None:
+    """The date is there, a line says that it is required, and nothing says why."""
+    (tmp_path / "config.ini").write_text("[dates]\ndate1 = 2024-05-04\n")
+
+    _, _, err = submit("--satellite", "landsat", "--date2", "2024-05-07")
+
+    assert "date1 is required" in err
+    assert "warning: " in err
+    assert "[dates] date1 is not known and not used; did you mean [DATES] date1?" in err
+
+
+def test_a_file_that_cannot_be_read_lacks_nothing(submit: Submit, tmp_path: Path) -> None:
+    """Whoever mends the line that is wrong would look for values that stand there."""
+    (tmp_path / "config.ini").write_text("[DATES]\ndate1 = 2024-05-04\nnonsense\n")
+
+    status, _, err = submit()
+
+    assert status == 2
+    assert "line 3: 'nonsense' is neither" in err
+    assert "required" not in err
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_passed_over(submit: Submit, tmp_path: Path) -> None:
+    """A mount that failed leaves one, and the defaults are somebody else's bucket."""
+    path = tmp_path / "aws/config/aws_config.ini"
+    path.unlink()
+    path.mkdir()
+
+    status, _, err = submit()
+
+    assert status == 2
+    assert f"configuration file '{path}' is no file" in err
 
 
 def test_all_mistakes_are_told_at_once(submit: Submit, tmp_path: Path) -> None:

@@ -126,6 +126,13 @@ def test_an_endpoint_lets_the_layers_of_images_through() -> None:
     assert "arn:aws:s3:::prod-us-west-2-starport-layer-bucket/*" in resources
 
 
+def test_an_endpoint_lets_the_scenes_of_both_satellites_through() -> None:
+    """Those of Sentinel-2 are open to everybody, and yet take the endpoint's way."""
+    resources = {each for statement in endpoint_statements(SCOPE) for each in statement.resources}
+
+    assert {"arn:aws:s3:::usgs-landsat/*", "arn:aws:s3:::sentinel-cogs/*"} <= resources
+
+
 def test_all_documents_are_what_iam_takes() -> None:
     """A document that is too long is refused at the very end of a set-up."""
     documents = policy_documents(SCOPE)

@@ -163,6 +163,18 @@ def test_what_is_no_geopackage_is_refused(tmp_path: Path, content: bytes) -> Non
         load_regions(path)
 
 
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """SQLite quotes the bytes that it does not understand, and they need not be letters."""
+    path = write_regions(_path(tmp_path), [_ARSUK])
+    content = path.read_bytes()
+    path.write_bytes(
+        content.replace(b"CREATE TABLE gpkg_contents", b"CREATE TABL\xf7 gpkg_contents")
+    )
+
+    with pytest.raises(UsageError, match=r"cannot be read: .*; is it a GeoPackage"):
+        load_regions(path)
+
+
 @pytest.mark.parametrize("name", ["missing.gpkg", "."])
 def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
     """And nothing is made in its place, as SQLite would."""

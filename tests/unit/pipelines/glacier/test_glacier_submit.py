@@ -16,6 +16,7 @@ from pipelines.glacier.command import main
 from pipelines.glacier.submit import flags
 from pipelines.glacier.submit.plan import Outcome, Plan
 from pipelines.glacier.submit.sending import Manner
+from pipelines.glacier.submit.submission_log import LOG_PATH
 from pipelines.glacier.submit.waiting import Sent
 from shared.cli import run_command
 from tests.support.glacier_command import AWS_CONFIG, CONFIG, Submit, submit_in
@@ -207,13 +208,42 @@ def test_a_dry_run_can_be_a_bare_switch(submit: Submit, tmp_path: Path, switch: 
     assert _plan(submit, *switch)["dry_run"] is True
 
 
-def test_a_dry_run_leaves_nothing_behind(submit: Submit, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("service", "count"), [("batch", 1), ("auto", 1), ("lambda", 0)])
+def test_a_strategy_that_batch_does_not_have_is_a_warning(
+    submit: Submit, tmp_path: Path, service: str, count: int
+) -> None:
+    """It stands in every older file; what is taken instead decides how jobs are interrupted."""
+    aws_config = f"{AWS_CONFIG}[COST_OPTIMIZATION]\nspot_allocation_strategy = diversified\n"
+    (tmp_path / "aws/config/aws_config.ini").write_text(aws_config)
+
+    _, _, err = submit("--service", service)
+
+    assert err.count("'diversified' is none of Batch's; SPOT_PRICE_CAPACITY_OPTIMIZED") == count
+
+
+def test_a_strategy_that_nobody_has_is_refused(submit: Submit, tmp_path: Path) -> None:
+    """A slip, for one."""
+    aws_config = f"{AWS_CONFIG}[COST_OPTIMIZATION]\nspot_allocation_strategy = diversifyed\n"
+    (tmp_path / "aws/config/aws_config.ini").write_text(aws_config)
+
+    status, _, err = submit()
+
+    assert status == 2
+    assert "[COST_OPTIMIZATION] spot_allocation_strategy = 'diversifyed' is not valid" in err
+
+
+def test_a_dry_run_leaves_a_line_in_the_log_and_nothing_else(
+    submit: Submit, tmp_path: Path
+) -> None:
     """It may be done in anybody's project."""
-    before = sorted(tmp_path.rglob("*"))
+    before = {*tmp_path.rglob("*")}
 
     submit()
 
-    assert sorted(tmp_path.rglob("*")) == before
+    log = tmp_path / LOG_PATH
+    assert {*tmp_path.rglob("*")} - before == {log, log.parent}
+    [line] = log.read_text().splitlines()
+    assert ":INFO:dry run: sentinel2 2024-05-04 to 2024-05-07, 2 jobs, service lambda" in line
 
 
 def test_a_dry_run_needs_neither_credentials_nor_sdk(submit: Submit, tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def test_a_public_key_and_a_template_are_no_secrets() -> None:
         b"Access key ID,Secret access key\nAKIA,x\n",
         b"\xef\xbb\xbfUser name,Access key ID,Secret access key\r\nbob,A,b\r\n",
         b"aws_access_key_id = " + _KEY_ID + b"\naws_secret_access_key = " + _KEY + b"\n",
+        b"export AWS_ACCESS_KEY_ID=" + _KEY_ID + b"\nexport AWS_SECRET_ACCESS_KEY=" + _KEY + b"\n",
     ],
 )
 def test_a_secret_is_known_by_what_is_in_it(content: bytes) -> None:

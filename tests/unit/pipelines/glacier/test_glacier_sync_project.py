@@ -221,3 +221,17 @@ def test_a_file_that_is_written_meanwhile_is_refused(
 
     with pytest.raises(BadProject, match="written to meanwhile"):
         read_project(root, DEFAULT_RULES)
+
+
+def test_a_configuration_that_is_excluded_is_told_as_that(root: Path) -> None:
+    """It is there, and whoever is told that it is not looks in the wrong place."""
+    with pytest.raises(BadProject, match=r"'config\.ini' is excluded, .*; --include it"):
+        read_project(root, Rules(excludes=("*.ini",)))
+
+
+def test_a_secret_in_the_configuration_is_refused(root: Path) -> None:
+    """Without the file the project is none, and with it the secret leaves the machine."""
+    (root / "config.ini").write_bytes(b"-----BEGIN PRIVATE KEY-----\n" + b"A" * 64)
+
+    with pytest.raises(BadProject, match=r"'config\.ini' holds a private key; take that out"):
+        read_project(root, DEFAULT_RULES)

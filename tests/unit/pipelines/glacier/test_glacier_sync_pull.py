@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import anyio
 import pytest
 
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.transfer import pulling as module
 from pipelines.glacier.transfer.pulling import NoRoom, Pull
+from pipelines.glacier.transfer.reports import PullReport
 from pipelines.glacier.transfer.results import Fate, Filter, Item, Pulled, region_of
 from shared.errors import ExitStatus, SuiteError
 from shared.s3.errors import AccessDenied
@@ -70,8 +72,13 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def _state(folder: Path) -> dict[Path, os.stat_result]:
-    return {path: path.stat() for path in folder.rglob("*")}
+def _state(folder: Path) -> dict[Path, tuple[int, ...]]:
+    """What a write changes; a time of access changes by looking."""
+    found = {path: path.stat() for path in folder.rglob("*")}
+    return {
+        path: (each.st_ino, each.st_size, each.st_mtime_ns, each.st_ctime_ns)
+        for path, each in found.items()
+    }
 
 
 def _seed(ground: TransferGround, *paths: str, content: bytes = b"content\n") -> None:
@@ -261,6 +268,67 @@ async def test_a_folder_in_the_way_is_told(ground: TransferGround, folder: Path)
 
     assert list(done.failed) == ["134_Arsuk"]
     assert "is no file" in done.failed["134_Arsuk"]
+
+
+@pytest.mark.asyncio
+async def test_a_folder_that_appears_meanwhile_is_told(
+    ground: TransferGround, folder: Path
+) -> None:
+    """Of a key and others below it only one can be here; it was counted as here all the same."""
+    _seed(ground, "134_Arsuk/A.tif")
+
+    def put_in_the_way(verb: Verb, _key: str) -> None:
+        if verb is Verb.GET:
+            (folder / "134_Arsuk/A.tif").mkdir(parents=True)
+
+    ground.requests.fault = put_in_the_way
+
+    _, done = await _pull(ground, folder)
+
+    assert list(done.failed) == ["134_Arsuk/A.tif"]
+    assert f"has the name of '{folder}/134_Arsuk/A.tif'" in done.failed["134_Arsuk/A.tif"]
+    assert _files(folder) == {}
+
+
+@pytest.mark.asyncio
+async def test_a_pull_that_is_cut_short_knows_what_came(
+    ground: TransferGround, folder: Path
+) -> None:
+    """And does not count what never came."""
+    _seed(ground, *(f"134_Arsuk/clipped/{number}.tif" for number in range(20)))
+    pull, done = Pull(ground.store, S3Uri(BUCKET, _PREFIX), folder), Pulled()
+    items, _ = await pull.look("sentinel2", Filter(), replace=False)
+
+    with anyio.CancelScope() as scope:
+
+        def cancel(_verb: Verb, _key: str) -> None:
+            if done.fates:
+                scope.cancel()
+
+        ground.requests.fault = cancel
+        await pull.carry_out(items, done)
+
+    report = PullReport("sentinel2", str(folder), items, done)
+    document = report.to_document()
+    assert scope.cancelled_caught
+    assert document["fetched"] == len(_files(folder)) == len(done.fates)
+    assert document["unfinished"] == len(items) - len(done.fates)
+    assert f"cut short, {document['unfinished']} not done" in report.to_text()
+
+
+@pytest.mark.asyncio
+async def test_a_name_tells_a_terminal_nothing_but_itself(
+    ground: TransferGround, folder: Path
+) -> None:
+    """Whoever writes to the bucket must not write on the screen of who reads it."""
+    _seed(ground, "134_Arsuk/\x1b]0;title\x07.tif")
+    pull = Pull(ground.store, S3Uri(BUCKET, _PREFIX), folder)
+
+    items, _ = await pull.look("sentinel2", Filter(), replace=False)
+
+    text = PullReport("sentinel2", str(folder), items).to_text()
+    assert "title" in text
+    assert "\x1b" not in text
 
 
 @pytest.mark.asyncio

@@ -1,15 +1,23 @@
 """A sync: what goes up, what stays, what goes, and that the manifest is last and true."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from pipelines.glacier.transfer.excludes import Rules
-from pipelines.glacier.transfer.manifest import MANIFEST_NAME, PROJECT_PREFIX, parse_manifest
-from pipelines.glacier.transfer.sync_plan import plan_sync
-from pipelines.glacier.transfer.syncing import Sync
+from pipelines.glacier.transfer.manifest import (
+    MANIFEST_NAME,
+    PROJECT_PREFIX,
+    Manifest,
+    parse_manifest,
+)
+from pipelines.glacier.transfer.reports import SyncReport
+from pipelines.glacier.transfer.sync_plan import Synced, plan_sync
+from pipelines.glacier.transfer.syncing import AT_ONCE, Sync
 from shared.errors import SuiteError
 from shared.s3.errors import AccessDenied, ServerError
 from shared.s3.memory_buckets import Verb
@@ -222,3 +230,30 @@ def _fault(
         return kind(S3Uri(BUCKET, key)) if wanted else None
 
     return fails
+
+
+@pytest.mark.asyncio
+async def test_a_sync_that_is_cut_short_says_so(ground: TransferGround) -> None:
+    """The manifest is the old one, and the document is there all the same."""
+    for number in range(AT_ONCE):
+        ground.file(f"{number}.py")
+    project = ground.read()
+    sync, done = Sync(ground.store, BUCKET, project), Synced()
+    seen = await sync.look()
+
+    with anyio.CancelScope() as scope:
+
+        def cancel(_verb: Verb, _key: str) -> None:
+            if done.uploaded:
+                scope.cancel()
+
+        ground.requests.fault = cancel
+        await sync.carry_out(seen, delete=False, now=NOON, done=done)
+
+    report = SyncReport(BUCKET, project, Manifest(project.entries).digests, seen.plan, done)
+    assert set(done.uploaded) < set(project.files)
+    assert done.uploaded
+    assert not report.is_good
+    assert json.loads(report.to_json())["cut_short"] is True
+    assert "the manifest is not that of this folder; run the sync again" in report.to_text()
+    assert ground.held(MANIFEST_NAME) is None

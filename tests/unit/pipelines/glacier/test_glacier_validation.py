@@ -202,6 +202,27 @@ async def test_an_endpoint_without_the_layers_is_a_failure() -> None:
     assert status == 1
 
 
+@pytest.mark.asyncio
+async def test_an_endpoint_without_the_open_scenes_is_a_failure() -> None:
+    """Anybody may read them, but not through a policy that does not name them."""
+    needed = [
+        each for each in endpoint_statements(_SCOPE) if "sentinel-cogs" not in str(each.resources)
+    ]
+    document = json.dumps(resource_document(needed))
+    endpoint = {"VpcEndpointId": "vpce-1", "PolicyDocument": document}
+
+    found = await validate(
+        AwsCalls(_aws(describe_vpc_endpoints={"VpcEndpoints": [endpoint]}), sleep=never_waits),
+        _SCOPE,
+        _WANTED,
+        ("subnet-1",),
+    )
+
+    [finding] = [each for each in found.findings if each.check == "VPC endpoint for S3"]
+    assert finding.level == "failed"
+    assert finding.required == "s3:GetObject on arn:aws:s3:::sentinel-cogs/*"
+
+
 _ALL = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 
 

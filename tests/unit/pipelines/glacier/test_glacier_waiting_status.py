@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from pipelines.glacier.job_record import JobRecord, SceneEntry
 from pipelines.glacier.lines.storage import Storage
 from pipelines.glacier.status.board import JobRow, again, region_of, row_of
+from pipelines.glacier.status.command import main
 from pipelines.glacier.status.lines import render_json, render_text
 from pipelines.glacier.status.surveying import Which, survey
 from pipelines.glacier.submit.records import SubmissionRecords
+from shared.errors import UsageError
 from shared.s3.memory import MemoryStore
 from shared.s3.memory_buckets import MemoryBuckets
 from shared.s3.uri import S3Uri
@@ -210,3 +213,10 @@ async def test_every_record_has_a_row_and_nothing_else_has() -> None:
 async def test_only_what_is_asked_about_is_read(which: Which, regions: list[str]) -> None:
     """Of two thousand records a year, most are not."""
     assert [row.region for row in await _survey(which, {})] == regions
+
+
+@pytest.mark.parametrize("flag", ["--regions", "--jobs"])
+def test_a_list_that_names_nothing_is_not_all_jobs(flag: str, tmp_path: Path) -> None:
+    """A variable of a script that is not set, for one; AWS is not asked."""
+    with pytest.raises(UsageError, match=f"{flag} names nothing; give names"):
+        main(["--project", str(tmp_path), flag, ""])
