@@ -60,9 +60,9 @@ class Estimate:
     def to_json(self) -> Mapping[str, object]:
         """Return what the plan's document says of it."""
         return {
-            "usd": round(self.usd, 2),
-            "by_service": {name: round(usd, 2) for name, usd in self.by_service.items()},
-            "prices_of": rates.PRICED_ON,
+            "usd": round(self.usd, 4),
+            "by_service": {name: round(usd, 4) for name, usd in self.by_service.items()},
+            "prices": rates.PRICES,
         }
 
 

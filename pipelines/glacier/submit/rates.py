@@ -1,12 +1,13 @@
 """What AWS charges, in US dollars: us-west-2, Linux on x86, on demand. Pure.
 
 Without taxes, free tiers and discounts. Spare capacity never costs more than what is on demand, so
-it is counted like that. Whoever changes a price changes the date as well.
+it is counted like that. The figures are of about 2025 and were not compared with AWS's own pages;
+whoever does that gives `PRICES` their date.
 """
 
 from typing import Final
 
-PRICED_ON: Final = "2025-06-01"
+PRICES: Final = "about 2025, not compared with AWS's pages"
 SOURCES: Final = (
     "aws.amazon.com/lambda/pricing, /fargate/pricing, /ec2/pricing/on-demand, "
     "/step-functions/pricing, /s3/pricing"

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipelines.glacier.submit.plan import Job, Outcome, Plan
-from pipelines.glacier.submit.rates import PRICED_ON
+from pipelines.glacier.submit.rates import PRICES
 from pipelines.glacier.submit.result import Result, Tally
 
 _NOT_SENT = Outcome(accepted=False)
@@ -126,10 +126,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     counts = Counter(job.service for job in plan.jobs)
     told = ", ".join(f"{count} on {service}" for service, count in counts.items())
     ending = "; dry run, nothing is sent" if asked.dry_run else ""
-    yield (
-        f"estimated at {plan.estimate.usd:.2f} USD at the prices of {PRICED_ON}, "
-        "if every day has a scene"
-    )
+    yield (f"estimated at {plan.estimate.usd:.4f} USD (prices: {PRICES}), if every day has a scene")
     yield f"{_jobs(len(plan.jobs))}: {told}{ending}"
 
 

@@ -1,8 +1,8 @@
 """Price books: what an hour, a gigabyte and a transition cost. Pure.
 
-`reference` has the figures that runs were always compared by. `eu-north-1` is nearer to a bill: the
-list prices of that region, converted. Spot is taken at half the list price, since the pool bids no
-more than that.
+`reference` has the figures that runs were always compared by. `eu-north-1` is nearer to a bill:
+prices on demand of about 2025, converted, which were not compared with AWS's own pages. Spot is
+taken at half of them, since the pool bids no more than that.
 """
 
 from collections.abc import Mapping
@@ -28,15 +28,13 @@ class PriceBook:
     """What the compute is multiplied by in the figure that is compared with the budget."""
     megabytes_per_picture: float = 2.0
     """Stored."""
-    as_of: str = ""
-    """The day of the list, where there is one."""
 
     def vcpu_hour(self, *, spot: bool) -> float:
         """Return DKK for a vCPU and hour."""
         return self.spot_vcpu_hour if spot else self.on_demand_vcpu_hour
 
 
-def _listed(name: str, vcpu_hour_usd: float, storage_usd: float, as_of: str) -> PriceBook:
+def _listed(name: str, vcpu_hour_usd: float, storage_usd: float) -> PriceBook:
     rate = 7.0
     return PriceBook(
         name,
@@ -44,7 +42,6 @@ def _listed(name: str, vcpu_hour_usd: float, storage_usd: float, as_of: str) -> 
         on_demand_vcpu_hour=vcpu_hour_usd * rate,
         storage_gb_month=storage_usd * rate,
         usd_to_dkk=rate,
-        as_of=as_of,
     )
 
 
@@ -54,6 +51,6 @@ BOOKS: Mapping[str, PriceBook] = MappingProxyType(
             REFERENCE, spot_vcpu_hour=0.15, on_demand_vcpu_hour=0.45, storage_gb_month=0.02
         ),
         # c5.large at 0.091 USD an hour has two vCPU; S3 Standard, first 50 TB.
-        "eu-north-1": _listed("eu-north-1", 0.0455, 0.023, "2025-01"),
+        "eu-north-1": _listed("eu-north-1", 0.0455, 0.023),
     }
 )

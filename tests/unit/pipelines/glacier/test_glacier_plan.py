@@ -12,7 +12,7 @@ from pipelines.glacier.lines.storage import Storage
 from pipelines.glacier.regions import Bounds, Region, Selection
 from pipelines.glacier.satellite import SatelliteName
 from pipelines.glacier.submit.plan import JOBS_MAX, Outcome, TooManyJobs, build_plan
-from pipelines.glacier.submit.rates import PRICED_ON
+from pipelines.glacier.submit.rates import PRICES
 from pipelines.glacier.submit.rendering import render_json, render_outcome, render_text
 from pipelines.glacier.submit.routing import TooManyTiles, default_chunk_days, route
 from pipelines.glacier.submit.submission import (
@@ -163,7 +163,7 @@ def test_the_document_has_the_keys_that_programs_read() -> None:
         "dry_run": True,
         "submission_id": "s1",
         "warnings": ["odd"],
-        "estimate": {"usd": 0.01, "by_service": {"lambda": 0.01}, "prices_of": PRICED_ON},
+        "estimate": {"usd": 0.0134, "by_service": {"lambda": 0.0134}, "prices": PRICES},
     }
     assert {name: job[name] for name in job if name != "request"} == {
         "job_name": "aws-sentinel2-20240601-134_Arsuk",

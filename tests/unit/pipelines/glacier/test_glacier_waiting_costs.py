@@ -113,4 +113,4 @@ def test_the_plan_tells_its_estimate(submit: Submit) -> None:
     _, out, _ = submit()
 
     assert "estimated at 0." in out
-    assert " USD at the prices of 20" in out
+    assert " USD (prices: " in out
