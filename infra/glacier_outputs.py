@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipelines.glacier.deploy.function_plan import ALIAS
+from pipelines.glacier.deploy.function.function_plan import ALIAS
 from pipelines.glacier.project import aws_keys
 from pipelines.glacier.project.ini_text import Key
 from shared.errors import UsageError

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import get_args
 
 from infra.policies import Condition, Permission
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import Statement
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import Statement
 from pipelines.glacier.layout import RUNS
 from pipelines.glacier.satellite import SatelliteName
 

@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from infra.blocks.glacier_containers import JOB_DEFINITION, QUEUE
 from infra.blocks.glacier_function import ALIAS
 from infra.settings import Glacier
-from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.targets.state_machine import Places, render_definition
 
 MACHINE = "glacier-runs"

@@ -39,7 +39,7 @@ from infra.blocks.role import add_service_role
 from infra.glacier_permissions import from_statements, machine_permissions
 from infra.settings import Glacier
 from infra.stacks.instances import partition_of
-from pipelines.glacier.deploy.policies import (
+from pipelines.glacier.deploy.permissions.policies import (
     LAMBDA_SERVICE,
     TASK_SERVICE,
     endpoint_statements,
@@ -47,8 +47,8 @@ from pipelines.glacier.deploy.policies import (
     task_execution_statements,
     task_statements,
 )
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import resource_document
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import resource_document
 
 _PUBLISHERS = ("budgets.amazonaws.com", "cloudwatch.amazonaws.com")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Glacier, InfraSettings
-from pipelines.glacier.deploy.policies import layer_objects
+from pipelines.glacier.deploy.permissions.policies import layer_objects
 from tests.support.stacks import Synthesised, Template
 
 _PINNED_BY_CONDITION = {

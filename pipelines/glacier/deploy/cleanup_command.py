@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.glacier.deploy import flags
-from pipelines.glacier.deploy.cleanup_plan import describe
+from pipelines.glacier.deploy.cleanup.cleanup_plan import describe
 from pipelines.glacier.deploy.preparing import Prepared, in_account, prepare
 from pipelines.glacier.lines import where
 from pipelines.glacier.lines.syntax import Syntax
@@ -18,7 +18,7 @@ from shared.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from pipelines.glacier.deploy.calls import AwsCalls
-    from pipelines.glacier.deploy.scope import Scope
+    from pipelines.glacier.deploy.permissions.scope import Scope
 
 # The rest is imported where it is used: --help does not wait for the SDK.
 # ruff: noqa: PLC0415
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
 async def _clean(
     prepared: Prepared, calls: "AwsCalls", scope: "Scope", regions: Sequence[str]
 ) -> int:
-    from pipelines.glacier.deploy.cleaning import clean, look
+    from pipelines.glacier.deploy.cleanup.cleaning import clean, look
     from pipelines.glacier.transfer.opening import open_store
 
     apply = bool(prepared.loaded.sources.line.get(flags.YES))

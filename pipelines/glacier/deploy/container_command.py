@@ -17,9 +17,9 @@ from pipelines.glacier.values import NAME
 from shared.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.glacier.deploy.empty_services import EmptyServices
-    from pipelines.glacier.deploy.probes import Probe
-    from pipelines.glacier.deploy.probing import ProbeResult
+    from pipelines.glacier.deploy.probes.empty_services import EmptyServices
+    from pipelines.glacier.deploy.probes.probes import Probe
+    from pipelines.glacier.deploy.probes.probing import ProbeResult
 
 # The rest is imported where it is used: --help does not wait for the server's library.
 # ruff: noqa: PLC0415
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _probes(prepared: Prepared) -> "list[Probe]":
     from pipelines.glacier.deploy.image_request import region_file
-    from pipelines.glacier.deploy.probes import bad_event, dry_run, real_run
+    from pipelines.glacier.deploy.probes.probes import bad_event, dry_run, real_run
 
     line = prepared.loaded.sources.line
     named = line.get(_REGION)
@@ -77,10 +77,10 @@ def _probes(prepared: Prepared) -> "list[Probe]":
 
 
 def _ask(prepared: Prepared, probes: "list[Probe]") -> "list[ProbeResult]":
-    from pipelines.glacier.deploy.empty_services import open_services
+    from pipelines.glacier.deploy.docker.imaging import build_image
     from pipelines.glacier.deploy.image_request import image_request, region_file
-    from pipelines.glacier.deploy.imaging import build_image
-    from pipelines.glacier.deploy.probing import (
+    from pipelines.glacier.deploy.probes.empty_services import open_services
+    from pipelines.glacier.deploy.probes.probing import (
         Container,
         host_of_container,
         probe_container,

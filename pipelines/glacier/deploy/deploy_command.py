@@ -16,8 +16,8 @@ from pipelines.glacier.lines.syntax import Syntax
 from shared.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.glacier.deploy.deploy_plan import Step
-    from pipelines.glacier.deploy.imaging import Building
+    from pipelines.glacier.deploy.docker.imaging import Building
+    from pipelines.glacier.deploy.function.deploy_plan import Step
 
 # The rest is imported where it is used: --help does not wait for the SDK.
 # ruff: noqa: PLC0415
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
     building = image_request(prepared)
     if not prepared.as_json:
-        from pipelines.glacier.deploy.validation import check_configuration
+        from pipelines.glacier.deploy.checks.validation import check_configuration
 
         small = check_configuration(prepared.deployment)
         prepared.warn(
@@ -70,10 +70,10 @@ def main(argv: Sequence[str]) -> int:
 
 def _deploy(prepared: Prepared, building: "Building", *, apply: bool) -> int:
     from pipelines.glacier.deploy.calls import AwsCalls
-    from pipelines.glacier.deploy.deploying import Deploying
+    from pipelines.glacier.deploy.function.deploying import Deploying
+    from pipelines.glacier.deploy.function.observing import observe
     from pipelines.glacier.deploy.goal import goal_of, steps_to
-    from pipelines.glacier.deploy.observing import observe
-    from pipelines.glacier.deploy.scope import Scope
+    from pipelines.glacier.deploy.permissions.scope import Scope
 
     line, tag = prepared.loaded.sources.line, _tag(building)
 

@@ -1,12 +1,12 @@
 """What a deployment leads to, and the steps there."""
 
-from pipelines.glacier.deploy.deploy_plan import Observed, Step, plan_deployment
-from pipelines.glacier.deploy.deploying import Goal
-from pipelines.glacier.deploy.function_plan import Settings, Wanted
-from pipelines.glacier.deploy.imaging import Building
+from pipelines.glacier.deploy.docker.imaging import Building
+from pipelines.glacier.deploy.function.deploy_plan import Observed, Step, plan_deployment
+from pipelines.glacier.deploy.function.deploying import Goal
+from pipelines.glacier.deploy.function.function_plan import Settings, Wanted
+from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.deploy.preparing import Prepared
-from pipelines.glacier.deploy.probes import bad_event, dry_run
-from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.probes.probes import bad_event, dry_run
 from pipelines.glacier.region_file import load_regions
 
 _DOMAINS = {"aws-cn": "amazonaws.com.cn"}

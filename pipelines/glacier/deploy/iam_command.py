@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from pipelines.glacier.deploy import flags
-from pipelines.glacier.deploy.policies import policy_documents
+from pipelines.glacier.deploy.permissions.policies import policy_documents
 from pipelines.glacier.deploy.preparing import prepare
 from pipelines.glacier.lines import where
 from pipelines.glacier.lines.syntax import Syntax

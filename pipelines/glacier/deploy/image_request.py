@@ -4,14 +4,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 
 from pipelines.glacier.deploy import flags
-from pipelines.glacier.deploy.build_context import (
+from pipelines.glacier.deploy.docker.build_context import (
     SOURCE,
     Ingredients,
     check_source,
     describe_content,
 )
-from pipelines.glacier.deploy.image_content import BASE_IMAGE
-from pipelines.glacier.deploy.imaging import Building
+from pipelines.glacier.deploy.docker.image_content import BASE_IMAGE
+from pipelines.glacier.deploy.docker.imaging import Building
 from pipelines.glacier.deploy.preparing import Prepared
 from pipelines.glacier.lines.loading import path_of
 from pipelines.glacier.project.ini_files import CONFIG_NAME

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.glacier.deploy.deployment import Deployment, resolve_deployment
-from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.function.deployment import Deployment, resolve_deployment
+from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.lines import where
 from pipelines.glacier.lines.loading import Loaded, load_sources
 from pipelines.glacier.lines.syntax import Syntax

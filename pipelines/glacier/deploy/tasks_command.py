@@ -17,8 +17,8 @@ from shared.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
     from pipelines.glacier.deploy.calls import AwsCalls
-    from pipelines.glacier.deploy.registering import TaskPlan
-    from pipelines.glacier.deploy.scope import Scope
+    from pipelines.glacier.deploy.permissions.scope import Scope
+    from pipelines.glacier.deploy.tasks.registering import TaskPlan
 
 # The rest is imported where it is used: --help does not wait for the SDK.
 # ruff: noqa: PLC0415
@@ -57,8 +57,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _register(prepared: Prepared, calls: "AwsCalls", scope: "Scope", *, apply: bool) -> int:
-    from pipelines.glacier.deploy.registering import plan_tasks, register_tasks
-    from pipelines.glacier.deploy.task_request import task_settings
+    from pipelines.glacier.deploy.tasks.registering import plan_tasks, register_tasks
+    from pipelines.glacier.deploy.tasks.task_request import task_settings
 
     deployment, sources = prepared.deployment, prepared.loaded.sources
     image = await _image(prepared, calls)
@@ -70,7 +70,7 @@ async def _register(prepared: Prepared, calls: "AwsCalls", scope: "Scope", *, ap
 
 
 async def _image(prepared: Prepared, calls: "AwsCalls") -> str:
-    from pipelines.glacier.deploy.function_facts import load_live
+    from pipelines.glacier.deploy.function.function_facts import load_live
 
     sources = prepared.loaded.sources
     if named := sources.line.get(flags.IMAGE) or sources.aws.values.get(aws_keys.FARGATE_IMAGE):

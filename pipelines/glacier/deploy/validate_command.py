@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.glacier.deploy import flags
+from pipelines.glacier.deploy.checks.validation import Finding, exit_status, summarize
 from pipelines.glacier.deploy.preparing import Prepared, in_account, prepare
-from pipelines.glacier.deploy.validation import Finding, exit_status, summarize
 from pipelines.glacier.lines import where
 from pipelines.glacier.lines.syntax import Syntax
 from pipelines.glacier.project import aws_keys
 
 if TYPE_CHECKING:
-    from pipelines.glacier.deploy.validating import Validated
+    from pipelines.glacier.deploy.checks.validating import Validated
 
 # The rest is imported where it is used: --help does not wait for the SDK.
 # ruff: noqa: PLC0415
@@ -60,8 +60,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _validate(prepared: Prepared) -> "Validated":
     from pipelines.glacier.deploy.calls import AwsCalls
-    from pipelines.glacier.deploy.scope import Scope
-    from pipelines.glacier.deploy.validating import validate
+    from pipelines.glacier.deploy.checks.validating import validate
+    from pipelines.glacier.deploy.permissions.scope import Scope
 
     key = prepared.loaded.sources.aws_key
     subnets = key((), aws_keys.FARGATE_SUBNETS, aws_keys.ECS_SUBNETS)

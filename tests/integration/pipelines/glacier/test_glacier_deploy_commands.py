@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from pipelines.glacier.command import main
-from pipelines.glacier.deploy.probes import Probe, bad_event, dry_run
+from pipelines.glacier.deploy.probes.probes import Probe, bad_event, dry_run
 from shared.cli import run_command
 from tests.support.glacier_regions import write_project
 from tests.support.local_aws import _client

@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 
 from pipelines.glacier.command import main
-from pipelines.glacier.deploy.docker import DockerFailed
-from pipelines.glacier.deploy.empty_services import open_services
-from pipelines.glacier.deploy.probes import bad_event, dry_run
-from pipelines.glacier.deploy.probing import Container, probe_container
+from pipelines.glacier.deploy.docker.client import DockerFailed
+from pipelines.glacier.deploy.probes.empty_services import open_services
+from pipelines.glacier.deploy.probes.probes import bad_event, dry_run
+from pipelines.glacier.deploy.probes.probing import Container, probe_container
 from shared.cli import run_command
 from tests.support.glacier_regions import write_project
 from tests.support.stand_in_docker import StandInDocker, install_docker
@@ -39,7 +39,7 @@ while True:
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandInDocker:
     """The stand-in; whoever is on Linux shares the host's network with a container."""
-    monkeypatch.setattr("pipelines.glacier.deploy.probing._ON_LINUX", True)
+    monkeypatch.setattr("pipelines.glacier.deploy.probes.probing._ON_LINUX", True)
     return install_docker(tmp_path, monkeypatch)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.cleaning import clean, look
-from pipelines.glacier.deploy.cleanup_plan import Present, describe
-from pipelines.glacier.deploy.docker import logged_in
-from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.cleanup.cleaning import clean, look
+from pipelines.glacier.deploy.cleanup.cleanup_plan import Present, describe
+from pipelines.glacier.deploy.docker.client import logged_in
+from pipelines.glacier.deploy.permissions.scope import Scope
 from shared.s3.memory import MemoryStore
 from shared.s3.memory_buckets import MemoryBuckets
 from shared.s3.uri import S3Uri

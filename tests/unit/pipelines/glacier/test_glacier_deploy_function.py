@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.glacier.deploy.deploy_plan import Observed, RepositoryState, plan_deployment
-from pipelines.glacier.deploy.function_facts import parse_function
-from pipelines.glacier.deploy.function_plan import (
+from pipelines.glacier.deploy.function.deploy_plan import Observed, RepositoryState, plan_deployment
+from pipelines.glacier.deploy.function.function_facts import parse_function
+from pipelines.glacier.deploy.function.function_plan import (
     FunctionState,
     FunctionStep,
     NeedsReplacing,

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from pipelines.glacier.deploy import calls
-from pipelines.glacier.deploy.operator_policy import operator_statements
-from pipelines.glacier.deploy.policies import (
+from pipelines.glacier.deploy.permissions.operator_policy import operator_statements
+from pipelines.glacier.deploy.permissions.policies import (
     endpoint_statements,
     execution_statements,
     policy_documents,
     task_execution_statements,
     task_statements,
 )
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import (
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import (
     POLICY_CHARACTERS_MAX,
     WITHOUT_RESOURCES,
     Condition,
@@ -69,7 +69,7 @@ def test_the_operator_may_send_every_request_that_is_written_here() -> None:
     allowed = {action for each in operator_statements(SCOPE) for action in each.actions}
     written = {
         (service, operation)
-        for path in Path(calls.__file__).parent.glob("*.py")
+        for path in Path(calls.__file__).parent.rglob("*.py")
         for service, operation in _REQUEST.findall(path.read_text())
     }
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from pipelines.glacier.deploy.build_context import Ingredients
 from pipelines.glacier.deploy.calls import AwsCalls, NotYet
-from pipelines.glacier.deploy.deploy_plan import Kind, Observed, Step
-from pipelines.glacier.deploy.deploying import Deploying, Goal, SmokeTestFailed
-from pipelines.glacier.deploy.function_plan import FunctionStep, Settings, Wanted
-from pipelines.glacier.deploy.image_content import ImageContent
-from pipelines.glacier.deploy.imaging import Building
-from pipelines.glacier.deploy.probes import bad_event
-from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.docker.build_context import Ingredients
+from pipelines.glacier.deploy.docker.image_content import ImageContent
+from pipelines.glacier.deploy.docker.imaging import Building
+from pipelines.glacier.deploy.function.deploy_plan import Kind, Observed, Step
+from pipelines.glacier.deploy.function.deploying import Deploying, Goal, SmokeTestFailed
+from pipelines.glacier.deploy.function.function_plan import FunctionStep, Settings, Wanted
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.probes.probes import bad_event
 from shared.errors import PermanentError
 from shared.s3.errors import AccessDenied
 from tests.support.scripted_aws import Answer, Body, ScriptedAws, never_waits, refusal

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.glacier.deploy.deployment import Deployment
-from pipelines.glacier.deploy.docker import DockerFailed, find_docker, run_docker
+from pipelines.glacier.deploy.docker.client import DockerFailed, find_docker, run_docker
+from pipelines.glacier.deploy.function.deployment import Deployment
 from pipelines.glacier.deploy.preparing import scope_of
 from pipelines.glacier.lines.storage import Storage
 from shared.errors import CredentialsMissing, UsageError

@@ -5,17 +5,18 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipelines.glacier.deploy import docker_lines, flags
-from pipelines.glacier.deploy.build_context import (
+from pipelines.glacier.deploy import flags
+from pipelines.glacier.deploy.docker import lines as docker_lines
+from pipelines.glacier.deploy.docker.build_context import (
     SOURCE,
     Ingredients,
     check_source,
     describe_content,
     write_context,
 )
-from pipelines.glacier.deploy.docker_lines import BaseImage
-from pipelines.glacier.deploy.image_content import ImageContent
-from pipelines.glacier.deploy.imaging import describe_size
+from pipelines.glacier.deploy.docker.image_content import ImageContent
+from pipelines.glacier.deploy.docker.imaging import describe_size
+from pipelines.glacier.deploy.docker.lines import BaseImage
 from shared.errors import UsageError
 from tests.support.glacier_regions import REGION_FILE, write_project
 

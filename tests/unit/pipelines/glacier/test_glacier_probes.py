@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.glacier.deploy.probes import Probe, bad_event, dry_run, faults, real_run
+from pipelines.glacier.deploy.probes.probes import Probe, bad_event, dry_run, faults, real_run
 from pipelines.glacier.run.request import parse_event
 
 _PLACE = ("134_Arsuk", "bucket", "base")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.glacier.deploy.build_context import SOURCE
+from pipelines.glacier.deploy.docker.build_context import SOURCE
 from pipelines.glacier.image import self_check
 from pipelines.glacier.image.self_check import CheckFailed
 from tests.support.glacier_regions import REGION_FILE, write_project

@@ -9,15 +9,15 @@ from urllib.parse import quote
 import pytest
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.deployment import Deployment, resolve_deployment, role_name
-from pipelines.glacier.deploy.registering import plan_tasks, register_tasks
-from pipelines.glacier.deploy.roles import differing, task_roles
-from pipelines.glacier.deploy.task_definitions import (
+from pipelines.glacier.deploy.function.deployment import Deployment, resolve_deployment, role_name
+from pipelines.glacier.deploy.permissions.roles import differing, task_roles
+from pipelines.glacier.deploy.tasks.registering import plan_tasks, register_tasks
+from pipelines.glacier.deploy.tasks.task_definitions import (
     TaskSettings,
     differs,
     render_definition,
 )
-from pipelines.glacier.deploy.task_request import family, task_settings
+from pipelines.glacier.deploy.tasks.task_request import family, task_settings
 from pipelines.glacier.lines.sources import Sources
 from pipelines.glacier.lines.storage import Storage
 from pipelines.glacier.project.aws_keys import AWS_KEYS

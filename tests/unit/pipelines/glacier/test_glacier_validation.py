@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.deployment import Deployment
-from pipelines.glacier.deploy.function_plan import FunctionState, Settings
-from pipelines.glacier.deploy.network_policy import lets_through
-from pipelines.glacier.deploy.policies import endpoint_statements
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import resource_document
-from pipelines.glacier.deploy.validating import validate
-from pipelines.glacier.deploy.validation import (
+from pipelines.glacier.deploy.checks.validating import validate
+from pipelines.glacier.deploy.checks.validation import (
     Finding,
     check_configuration,
     check_function,
     exit_status,
 )
+from pipelines.glacier.deploy.function.deployment import Deployment
+from pipelines.glacier.deploy.function.function_plan import FunctionState, Settings
+from pipelines.glacier.deploy.permissions.network_policy import lets_through
+from pipelines.glacier.deploy.permissions.policies import endpoint_statements
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import resource_document
 from pipelines.glacier.lines.storage import Storage
 from tests.support.scripted_aws import Answer, ScriptedAws, never_waits, refusal
 

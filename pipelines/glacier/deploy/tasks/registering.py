@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.roles import WantedRole, differing, make_role, task_roles
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.task_definitions import (
+from pipelines.glacier.deploy.permissions.roles import WantedRole, differing, make_role, task_roles
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.tasks.task_definitions import (
     Definition,
     TaskSettings,
     differs,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipelines.glacier.deploy import docker_lines
-from pipelines.glacier.deploy.build_context import Ingredients, write_context
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.docker import (
+from pipelines.glacier.deploy.docker import lines as docker_lines
+from pipelines.glacier.deploy.docker.build_context import Ingredients, write_context
+from pipelines.glacier.deploy.docker.client import (
     ASK_SECONDS,
     BUILD_SECONDS,
     PUSH_SECONDS,
@@ -17,8 +17,8 @@ from pipelines.glacier.deploy.docker import (
     logged_in,
     run_docker,
 )
-from pipelines.glacier.deploy.docker_lines import BaseImage
-from pipelines.glacier.deploy.image_content import ImageContent
+from pipelines.glacier.deploy.docker.image_content import ImageContent
+from pipelines.glacier.deploy.docker.lines import BaseImage
 
 IMAGE_MEGABYTES_MAX = 700
 Tell = Callable[[str], None]

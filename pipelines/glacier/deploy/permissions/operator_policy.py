@@ -4,8 +4,8 @@ It is bounded to the function, the repository, the roles, the bucket and the log
 Roles are made and changed only under the names of the runs, and handed to Lambda and ECS alone.
 """
 
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import Condition, Statement
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import Condition, Statement
 
 _BASIC_EXECUTION = "AWSLambdaBasicExecutionRole"
 

@@ -4,12 +4,17 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.cleanup_plan import Present, result_places
-from pipelines.glacier.deploy.docker import ASK_SECONDS, DockerFailed, find_docker, run_docker
-from pipelines.glacier.deploy.docker_lines import list_images, remove
-from pipelines.glacier.deploy.function_facts import ABSENT, load_function
+from pipelines.glacier.deploy.cleanup.cleanup_plan import Present, result_places
+from pipelines.glacier.deploy.docker.client import (
+    ASK_SECONDS,
+    DockerFailed,
+    find_docker,
+    run_docker,
+)
+from pipelines.glacier.deploy.docker.lines import list_images, remove
+from pipelines.glacier.deploy.function.function_facts import ABSENT, load_function
 from pipelines.glacier.deploy.goal import repository_uri
-from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.permissions.scope import Scope
 from shared.errors import PermanentError
 from shared.s3.store import ObjectStore
 from shared.s3.uri import S3Uri

@@ -1,7 +1,7 @@
 """Which task definitions a project's configuration asks for. Pure."""
 
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.task_definitions import TaskSettings
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.tasks.task_definitions import TaskSettings
 from pipelines.glacier.lines.sources import Sources
 from pipelines.glacier.project import aws_keys
 from pipelines.glacier.targets.fargate_sizes import check_size

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TypeAlias
 
-from pipelines.glacier.deploy.image_content import ImageContent
+from pipelines.glacier.deploy.docker.image_content import ImageContent
 
 ArgumentList: TypeAlias = tuple[str, ...]
 

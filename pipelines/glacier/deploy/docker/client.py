@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipelines.glacier.deploy.docker_lines import BUILD_ENVIRONMENT, ArgumentList
+from pipelines.glacier.deploy.docker.lines import BUILD_ENVIRONMENT, ArgumentList
 from shared.commands import CommandLimits, CommandOutcome, run_command
 from shared.errors import PermanentError
 from shared.files import write_durably

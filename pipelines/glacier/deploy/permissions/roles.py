@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.policies import (
+from pipelines.glacier.deploy.permissions.policies import (
     LAMBDA_SERVICE,
     execution_statements,
     task_execution_statements,
     task_statements,
     task_trust,
 )
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import Document, policy_document, trust_document
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import (
+    Document,
+    policy_document,
+    trust_document,
+)
 
 POLICY_NAME = "glacier"
 """Of the inline policy."""

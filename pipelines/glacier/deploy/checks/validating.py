@@ -8,23 +8,23 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.deployment import Deployment
-from pipelines.glacier.deploy.function_facts import load_function, load_live
-from pipelines.glacier.deploy.network_policy import lets_through
-from pipelines.glacier.deploy.policies import (
-    LAMBDA_SERVICE,
-    endpoint_statements,
-    execution_statements,
-)
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import Statement
-from pipelines.glacier.deploy.validation import (
+from pipelines.glacier.deploy.checks.validation import (
     Finding,
     check_configuration,
     check_function,
     judge,
     warn,
 )
+from pipelines.glacier.deploy.function.deployment import Deployment
+from pipelines.glacier.deploy.function.function_facts import load_function, load_live
+from pipelines.glacier.deploy.permissions.network_policy import lets_through
+from pipelines.glacier.deploy.permissions.policies import (
+    LAMBDA_SERVICE,
+    endpoint_statements,
+    execution_statements,
+)
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import Statement
 from shared.errors import SuiteError
 
 _NO_ROLE = ("NoSuchEntity", "NoSuchEntityException")

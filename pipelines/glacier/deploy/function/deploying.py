@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import anyio
 
 from pipelines.glacier.deploy.calls import AwsCalls
-from pipelines.glacier.deploy.deploy_plan import Observed, Step
-from pipelines.glacier.deploy.function_facts import ABSENT
-from pipelines.glacier.deploy.function_plan import ALIAS, Settings, Wanted, merged
-from pipelines.glacier.deploy.imaging import Building, Tell, build_image, push_image
-from pipelines.glacier.deploy.observing import load_image_digest
-from pipelines.glacier.deploy.probes import Probe, faults
-from pipelines.glacier.deploy.roles import execution_role, make_role
-from pipelines.glacier.deploy.scope import Scope
+from pipelines.glacier.deploy.docker.imaging import Building, Tell, build_image, push_image
+from pipelines.glacier.deploy.function.deploy_plan import Observed, Step
+from pipelines.glacier.deploy.function.function_facts import ABSENT
+from pipelines.glacier.deploy.function.function_plan import ALIAS, Settings, Wanted, merged
+from pipelines.glacier.deploy.function.observing import load_image_digest
+from pipelines.glacier.deploy.permissions.roles import execution_role, make_role
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.probes.probes import Probe, faults
 from shared.errors import PermanentError, SuiteError
 
 _SETTLED = "Successful"

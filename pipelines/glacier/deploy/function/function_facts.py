@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.glacier.deploy.calls import Answer, AwsCalls
-from pipelines.glacier.deploy.function_plan import ALIAS, FunctionState, Settings
+from pipelines.glacier.deploy.function.function_plan import ALIAS, FunctionState, Settings
 
 ABSENT = ("ResourceNotFoundException",)
 _STORAGE_MB = 512

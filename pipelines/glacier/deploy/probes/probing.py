@@ -10,10 +10,15 @@ from uuid import uuid4
 
 import anyio
 
-from pipelines.glacier.deploy import docker_lines
-from pipelines.glacier.deploy.docker import ASK_SECONDS, DockerFailed, find_docker, run_docker
-from pipelines.glacier.deploy.probes import Probe, faults
-from pipelines.glacier.deploy.runtime_interface import (
+from pipelines.glacier.deploy.docker import lines as docker_lines
+from pipelines.glacier.deploy.docker.client import (
+    ASK_SECONDS,
+    DockerFailed,
+    find_docker,
+    run_docker,
+)
+from pipelines.glacier.deploy.probes.probes import Probe, faults
+from pipelines.glacier.deploy.probes.runtime_interface import (
     HandlerAnswer,
     NoAnswer,
     RuntimeInterface,

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
-from pipelines.glacier.deploy.deployment import (
+from pipelines.glacier.deploy.function.deployment import (
     MEMORY_MB,
     STORAGE_MB,
     TIMEOUT_SECONDS,
     Deployment,
 )
-from pipelines.glacier.deploy.function_plan import ALIAS, FunctionState
+from pipelines.glacier.deploy.function.function_plan import ALIAS, FunctionState
 
 Level: TypeAlias = Literal["ok", "warning", "failed"]
 

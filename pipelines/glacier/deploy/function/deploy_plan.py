@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pipelines.glacier.deploy.function_plan import (
+from pipelines.glacier.deploy.function.function_plan import (
     FunctionState,
     FunctionStep,
     Wanted,

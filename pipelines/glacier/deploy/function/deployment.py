@@ -7,7 +7,7 @@ makes runs fail after minutes of work (no space left, killed at three seconds).
 from dataclasses import dataclass
 
 from pipelines.glacier.deploy import flags
-from pipelines.glacier.deploy.scope import (
+from pipelines.glacier.deploy.permissions.scope import (
     EXECUTION_ROLE,
     TASK_EXECUTION_ROLE,
     TASK_ROLE,

@@ -13,9 +13,9 @@ a run that takes the one for the other fails. Such a request names no prefix: he
 
 from collections.abc import Callable, Mapping
 
-from pipelines.glacier.deploy.operator_policy import operator_statements
-from pipelines.glacier.deploy.scope import Scope
-from pipelines.glacier.deploy.statements import (
+from pipelines.glacier.deploy.permissions.operator_policy import operator_statements
+from pipelines.glacier.deploy.permissions.scope import Scope
+from pipelines.glacier.deploy.permissions.statements import (
     Condition,
     Document,
     Statement,

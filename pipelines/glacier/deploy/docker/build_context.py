@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pipelines.glacier.deploy.image_content import ImageContent
+from pipelines.glacier.deploy.docker.image_content import ImageContent
 from pipelines.glacier.lines.flag import Flag
 from shared.errors import UsageError
 
-SOURCE = Path(__file__).resolve().parents[3]
+SOURCE = Path(__file__).resolve().parents[4]
 """The checkout that this module is part of."""
 
 _IMAGE = PurePosixPath("pipelines/glacier/image")

@@ -1,0 +1,1 @@
+"""What a clean-up removes, and what it never touches."""

@@ -1,0 +1,1 @@
+"""The function: what is there, what is wanted, and the steps from one to the other."""

@@ -1,0 +1,1 @@
+"""Who may do what in AWS: documents made from what requests need, and the roles that have them."""

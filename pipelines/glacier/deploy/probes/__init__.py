@@ -1,0 +1,1 @@
+"""A handler asked as Lambda asks it, and what it must answer."""

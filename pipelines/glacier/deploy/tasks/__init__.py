@@ -1,0 +1,1 @@
+"""The task definitions of ECS and Fargate."""
