@@ -35,6 +35,8 @@ _ROOT_DEVICE = "/dev/xvda"
 _JOB_VCPUS, _JOB_MEMORY_MB, _JOB_SECONDS = 2, 8192, 1800
 _ATTEMPTS = 3
 _LOST_HOST = "Host EC2*"
+_WITH_INIT = {"initProcessEnabled": True}
+"""A program that is process 1 itself does not get the signal that its instance goes away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def add_job_definitions(stack: Stack, image: Image, roles: Roles) -> None:
                     {"type": "VCPU", "value": str(_JOB_VCPUS)},
                     {"type": "MEMORY", "value": str(_JOB_MEMORY_MB)},
                 ],
+                "linuxParameters": _WITH_INIT,
                 "logConfiguration": {
                     "logDriver": "awslogs",
                     "options": {"awslogs-group": LOG_GROUP, "awslogs-stream-prefix": "batch"},
@@ -177,6 +180,7 @@ def _containers(stack: Stack, image: Image, prefix: str) -> Sequence[object]:
             "image": image.uri,
             "command": RUNNER,
             "essential": True,
+            "linuxParameters": _WITH_INIT,
             "logConfiguration": {
                 "logDriver": "awslogs",
                 "options": {

@@ -199,6 +199,23 @@ def test_a_budget_is_watched_unless_there_is_none(
     assert variant.glacier.of("AWS::Budgets::Budget") == []
 
 
+def test_a_container_hears_that_it_is_to_stop(glacier: Template) -> None:
+    """As process 1 a program gets no SIGTERM before it asks for it: its record stays behind."""
+    containers = [each["ContainerProperties"] for each in glacier.of("AWS::Batch::JobDefinition")]
+    for task in glacier.of("AWS::ECS::TaskDefinition"):
+        containers += task["ContainerDefinitions"]
+
+    started = [_either(each, "LinuxParameters") for each in containers]
+
+    assert len(started) == 4
+    assert all(_either(each, "InitProcessEnabled") is True for each in started)
+
+
+def _either(of: Any, name: str) -> Any:
+    """Return a property, however its first letter is written."""
+    return of.get(name, of.get(name[0].lower() + name[1:]))
+
+
 def test_tasks_have_room_for_scenes(sample: Synthesised, variant: Synthesised) -> None:
     """Twenty gigabytes, which Fargate gives by itself, are full after three tiles."""
 
