@@ -84,6 +84,8 @@ def find_layout(folder: Path, satellite: SatelliteName) -> Layout:
 def read_facts(path: Path) -> RasterFacts:
     """Read a raster, all of it; StepFailed."""
     with gdal(), opened(str(path)) as dataset:
+        if dataset.dtypes[0].startswith("complex"):
+            raise StepFailed(f"pixels are {dataset.dtypes[0]}, which have no order")
         lowest, highest, digest = _content(dataset)
         transform = dataset.transform
         return RasterFacts(

@@ -1,9 +1,14 @@
-"""`python -m pipelines.glacier.landsat` is Landsat's processing step."""
+"""`python -m pipelines.glacier.landsat` runs the step.
+
+Exit statuses: 0 every scene is written, present or left out for a reason · 1 something failed ·
+2 bad input.
+"""
 
 import sys
 
 from pipelines.glacier.landsat.command import main
-from shared.cli import run_command
+from pipelines.glacier.step.errors import STATUSES
+from shared.daemon_command import run_with_statuses
 
 if __name__ == "__main__":
-    sys.exit(run_command("glacier landsat", main, sys.argv[1:]))
+    sys.exit(run_with_statuses("glacier landsat", main, sys.argv[1:], STATUSES))

@@ -49,7 +49,7 @@ _COLUMNS = (
     *("geometry.type", "geometry.coordinates"),
     *("landsatlook_href", "s3_href"),
 )
-_BAD_SHAPE = (ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+_BAD_SHAPE = (ShapelyError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def read_table(items: Sequence[Item], scenes: Sequence[Scene], bounds: Bounds) -
     frame = pd.DataFrame([_row(item) for item in items], columns=list(_COLUMNS))
     frame = frame.loc[[scene.position for scene in usable]]
     frame["landsatlook_href"] = [
-        entry(items[scene.position], "assets", scene.asset, "href") for scene in usable
+        _cell(items[scene.position], "assets", scene.asset, "href") for scene in usable
     ]
     frame["s3_href"] = [scene.href for scene in usable]
     table = geopandas.GeoDataFrame(frame, geometry=projected.array)
@@ -125,10 +125,18 @@ def _intersection(footprint: BaseGeometry, region: BaseGeometry) -> BaseGeometry
 
 
 def _row(item: Item) -> Mapping[str, object]:
-    row: dict[str, object] = {name: entry(item, name) for name in ("id", "bbox", "collection")}
-    row |= {name: entry(item, "properties", name) for name in _PROPERTIES}
+    row: dict[str, object] = {name: _cell(item, name) for name in ("id", "bbox", "collection")}
+    row |= {name: _cell(item, "properties", name) for name in _PROPERTIES}
     # The catalogue renamed it; whoever reads the table knows the old name.
-    code = entry(item, "properties", "proj:code")
+    code = _cell(item, "properties", "proj:code")
     row["proj:epsg"] = row["proj:epsg"] if code is None else code
-    row |= {f"geometry.{name}": entry(item, "geometry", name) for name in ("type", "coordinates")}
+    row |= {f"geometry.{name}": _cell(item, "geometry", name) for name in ("type", "coordinates")}
     return row
+
+
+def _cell(item: Item, *path: str) -> object:
+    """Return what lies at a path of names; half a character, which JSON can say, is written out."""
+    found = entry(item, *path)
+    if isinstance(found, str):
+        return found.encode("utf-8", "backslashreplace").decode("utf-8")
+    return found

@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 from anyio.to_thread import run_sync
 from rasterio.env import setenv
+from shapely.errors import ShapelyError
 from structlog.typing import FilteringBoundLogger
 
 from pipelines.glacier.finished import Finished
@@ -24,7 +25,7 @@ from pipelines.glacier.landsat.clipping import read_cut, resample, write_templat
 from pipelines.glacier.landsat.options import COLLECTION, PAGE_SIZE, RESOLUTION, LandsatOptions
 from pipelines.glacier.landsat.plan import Plan, errored_line, plan_region, reason_to_drop
 from pipelines.glacier.landsat.query_table import QueryTable, read_table
-from pipelines.glacier.landsat.scenes import Choice, Item, Scene, choose_scenes
+from pipelines.glacier.landsat.scenes import BANDS, Choice, Item, Scene, choose_scenes
 from pipelines.glacier.layout import LandsatLayout
 from pipelines.glacier.regions import Region
 from pipelines.glacier.step.drafts import remove_stale
@@ -38,7 +39,7 @@ from shared.files import make_folders, write_durably
 
 log: FilteringBoundLogger = structlog.get_logger()
 
-_STRANGE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+_STRANGE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError, ShapelyError)
 """What the libraries of tables raise where a catalogue sends something that nobody expects."""
 
 
@@ -97,7 +98,7 @@ class LandsatRun:
         step, limits = self.options.step, self.options.limits
         grid = _grid(region)
         layout = LandsatLayout(region.name)
-        query = Query(COLLECTION, region.bounds, step.window, PAGE_SIZE)
+        query = Query(COLLECTION, region.bounds, step.window, PAGE_SIZE, BANDS)
         items = search_items(step.stac_url, query)
         choice = choose_scenes(items)
         table = _tabulate(items, choice, region)

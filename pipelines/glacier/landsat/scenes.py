@@ -25,6 +25,8 @@ Item: TypeAlias = Mapping[str, object]
 
 _NEAR_INFRARED = frozenset({"LANDSAT_4", "LANDSAT_5"})
 _PANCHROMATIC = frozenset({"LANDSAT_7", "LANDSAT_8", "LANDSAT_9"})
+BANDS = ("pan", "nir08")
+"""The assets that are used."""
 _SUFFIX = "_ortho"
 _SCENE_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ITEM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")

@@ -2,18 +2,22 @@
 
 A file's first line is the header `0,1,2,...` up to the widest row; each other line is an
 acquisition and its files in merge order, shorter ones padded with empty fields. Rows are in the
-order of their sensing times.
+order of their sensing times. Of what lies in the bucket, lines that cannot be rows (a page of HTML,
+bytes that are no text) are dropped: the step makes the table of all that is in `individual_csv`.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,199}")
 _TIME_FIELD = 2
 """`S2B_MSIL2A_20240801T143749_N0511_R039`: mission, level, time, baseline, orbit."""
 
 
 def merge_combined(theirs: str, ours: str) -> str:
     """Return both files' rows, ours where both have an acquisition; empty where neither has any."""
-    rows = {row[0]: row for row in (*_rows(theirs), *_rows(ours))}
+    known = (row for row in _rows(theirs) if _NAME.fullmatch(row[0]))
+    rows = {row[0]: row for row in (*known, *_rows(ours))}
     return _document(sorted(rows.values(), key=_order))
 
 

@@ -44,6 +44,9 @@ from shared.s3.store import ObjectStore
 log: FilteringBoundLogger = structlog.get_logger()
 
 _RECORD_SECONDS = 10.0
+"""Left for the last record where the time is up; where it is not, there is more."""
+_RECORD_SECONDS_MAX = 120.0
+_MARGIN_SECONDS = 2.0
 _FLUSH_SECONDS = 30.0
 _FAILURES_MAX = 1000
 _ERROR_MAX = 1000
@@ -213,7 +216,8 @@ class _Delivery:
 
     async def _save_last(self, entry: RunEntry) -> None:
         """Save the entry also when everything else is being ended."""
-        with anyio.CancelScope(shield=True), anyio.fail_after(_RECORD_SECONDS):
+        left = min(self.limits.remaining_seconds - _MARGIN_SECONDS, _RECORD_SECONDS_MAX)
+        with anyio.CancelScope(shield=True), anyio.fail_after(max(left, _RECORD_SECONDS)):
             await self.records.save(entry)
 
 
@@ -253,6 +257,9 @@ def _moment(now: datetime) -> str:
 
 
 def _said(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        # What several tasks were ended by, the first one began.
+        error = error.exceptions[0]
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 

@@ -188,6 +188,8 @@ class Delivery:
             when: When = Matches(etag) if etag else ABSENT
             options = _options(uri.key)
             await self.store.put(uri, body, when=when, options=options, emulate=True)
+            # Rows of others stay; whoever misses a line finds the version that had it.
+            log.info("table_merged", bucket=uri.bucket, key=uri.key, etag_before=etag)
             return len(body)
 
         return await _insisting(once)
@@ -197,7 +199,7 @@ class Delivery:
             content, etag = await read_small(self.store, uri, limit=_COMBINED_BYTES_MAX)
         except NotFound:
             return "", ""
-        return content.decode("utf-8"), etag
+        return content.decode("utf-8", "replace"), etag
 
     async def _look(self, uri: S3Uri) -> ObjectInfo | None:
         try:

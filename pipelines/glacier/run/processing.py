@@ -13,8 +13,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import anyio
+import structlog
 from anyio import to_thread
 from anyio.abc import TaskGroup
+from structlog.typing import FilteringBoundLogger
 
 from pipelines.glacier.finished import finished_text
 from pipelines.glacier.job_record import RunEntry
@@ -36,6 +38,8 @@ from pipelines.glacier.step_events import SceneDone, StepEvent
 from shared.aws.default_keys import default_keys
 from shared.files import contained
 from shared.s3.store import ObjectStore
+
+log: FilteringBoundLogger = structlog.get_logger()
 
 _SETTLED_SECONDS = 30.0
 """A file that nobody vouches for is taken for whole once it has not changed for so long."""
@@ -145,8 +149,12 @@ class Processing:
         """Put into the log what a step said that failed before it could log anything itself."""
         if end.stderr and not end.ok and self.progress.summary is None:
             path = workspace.output / run_log(self.request.place.job_name)
-            with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(f"--- {end.reason}; its error output ends with:\n{end.stderr}\n")
+            try:
+                with path.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                    stream.write(f"--- {end.reason}; its error output ends with:\n{end.stderr}\n")
+            except OSError as error:
+                # On a full disk; what is finished is to be stored all the same.
+                log.warning("log_not_written", path=str(path), reason=str(error))
 
     def _account(self, workspace: Workspace, delivery: Delivery, regions: Sequence[Region]) -> None:
         """Tell what a silent step did by what is there now."""

@@ -38,6 +38,7 @@ from pipelines.glacier.values import (
     matching,
     whole,
 )
+from shared.s3.uri import bucket_fault
 
 DEFAULT_BUCKET = "greenland-glacier-data"
 DEFAULT_BASE_PATH = "1_download_merge_and_clip"
@@ -48,7 +49,9 @@ _IGNORED = ("base_dir", "log_name")
 _REGION_NAMES = ("regions", "region")
 _SATELLITES = choice("sentinel2", "landsat")
 _LAYOUTS = choice("old", "new")
-_CORES = whole(1, 64)
+_CORES = whole(1, 256)
+_BASE_PATH_MAX = 400
+"""A key has 1024 bytes at most, and needs some for the names below it."""
 _JOB_NAME = matching(
     re.compile(rf"[A-Za-z0-9-][A-Za-z0-9_-]{{0,{JOB_NAME_MAX - 1}}}"),
     f"at most {JOB_NAME_MAX} letters, digits, '_' and '-', the first of them no '_'",
@@ -227,8 +230,8 @@ def _place(fields: Fields, selection: Selection | None) -> Place | None:
     satellite = fields.get("satellite", _SATELLITES)
     if satellite is None and not fields.is_wrong("satellite"):
         fields.missing("satellite", _SATELLITES.allowed)
-    bucket = fields.default("s3_bucket", BUCKET, DEFAULT_BUCKET)
-    base_path = fields.default("s3_base_path", PREFIX, DEFAULT_BASE_PATH)
+    bucket = fields.default("s3_bucket", _BUCKET, DEFAULT_BUCKET)
+    base_path = fields.default("s3_base_path", _BASE_PATH, DEFAULT_BASE_PATH)
     job_name = fields.get("job_name", _JOB_NAME)
     if satellite is None or fields.is_wrong("s3_bucket", "s3_base_path", "job_name"):
         return None
@@ -245,4 +248,18 @@ def _parse_regions(text: str) -> tuple[str, ...]:
     return names
 
 
+def _parse_bucket(text: str) -> str:
+    if bucket_fault(BUCKET.parse(text)):
+        raise ValueError(text)
+    return text
+
+
+def _parse_base_path(text: str) -> str:
+    if len(text) > _BASE_PATH_MAX:
+        raise ValueError(text)
+    return PREFIX.parse(text)
+
+
+_BUCKET = Kind(_parse_bucket, BUCKET.allowed)
+_BASE_PATH = Kind(_parse_base_path, f"{PREFIX.allowed}; at most {_BASE_PATH_MAX} characters")
 _REGIONS = Kind(_parse_regions, "region names such as 134_Arsuk, joined by ','")

@@ -27,8 +27,9 @@ BODY_BYTES_MAX = 200_000
 """Lambda lets 6 MB through, Step Functions and destinations of asynchronous events 256 kB."""
 _EVENT_MAX = 16_000
 _LINE_MAX = 500
-_SHORTER = (200, 50, 5)
-"""Items of a list, where the answer is too long with more."""
+_SHORTER = ((200, TEXT_MAX), (50, TEXT_MAX), (5, TEXT_MAX), (5, 1000), (5, 100))
+"""Items of a list and characters of a text, where the answer is too long with more."""
+_FIELDS_MAX = 50
 _CODES: Mapping[RunStatus, int] = {
     "running": 200,
     "success": 200,
@@ -165,23 +166,42 @@ def bounded_event(event: object) -> object:
         text = json.dumps(event, default=str)
     except RecursionError:
         return "an event that is nested too deep to be shown"
-    return json.loads(text) if len(text) <= _EVENT_MAX else f"{text[:_EVENT_MAX]}..."
+    if len(text) > _EVENT_MAX:
+        return f"{text[:_EVENT_MAX]}..."
+    # NaN and infinity, which Python reads and JSON does not have, come back as their names.
+    return json.loads(text, parse_constant=str)
 
 
 def bounded_json(body: Body) -> str:
-    """Return the body as JSON; of one that is too large the lists are cut."""
+    """Return the body as JSON; of one that is too large lists are cut, and texts if need be."""
     text = json.dumps(body)
-    for longest in _SHORTER:
-        # Text in text: what the caller gets escapes every quotation mark once more.
-        if len(json.dumps(text)) <= BODY_BYTES_MAX:
-            break
-        cut = {name: _cut(value, longest) for name, value in body.items()}
+    for items, characters in _SHORTER:
+        if _fits(text):
+            return text
+        cut = {name: _cut(value, items, characters) for name, value in body.items()}
         text = json.dumps({**cut, "files_truncated": True})
-    return text
+    if _fits(text):
+        return text
+    # No run answers so; it comes out of a record that somebody else has written.
+    few = {
+        name[:_FIELDS_MAX]: value[-100:] if isinstance(value, str) else value
+        for name, value in list(body.items())[:_FIELDS_MAX]
+        if isinstance(value, str | bool | float)
+    }
+    return json.dumps({**few, "files_truncated": True})
 
 
-def _cut(value: object, longest: int) -> object:
-    return value[:longest] if isinstance(value, list) else value
+def _fits(text: str) -> bool:
+    # Text in text: what the caller gets escapes every quotation mark once more.
+    return len(json.dumps(text)) <= BODY_BYTES_MAX
+
+
+def _cut(value: object, items: int, characters: int) -> object:
+    if isinstance(value, str):
+        return value[-characters:]
+    if isinstance(value, list):
+        return [_cut(each, items, characters) for each in value[:items]]
+    return value
 
 
 def _asked(request: RunRequest) -> Body:

@@ -37,6 +37,7 @@ from shared.s3.uri import S3Uri
 
 _AT_ONCE = 16
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
+_YEAR = re.compile(r"[0-9]{4}")
 _CSV_BYTES_MAX = 1 << 20
 _TEMPLATE_BYTES_MAX = 1 << 30
 _LOG_BYTES_MAX = 4 << 20
@@ -73,13 +74,10 @@ class Resume:
     async def bring(self, regions: Iterable[Region], names: Progress) -> Brought:
         """List and fetch; raises `shared.s3.errors`, OSError. `names` is how scenes are called."""
         self._wanted[str(run_log(self.request.place.job_name))] = _LOG_BYTES_MAX
-        for region in regions:
-            if self.request.satellite == "sentinel2":
-                await self._look_at_sentinel2(region)
-            else:
-                await self._look_at_landsat(region)
-            self._take_own(region, names)
         slots = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as tasks:
+            for region in regions:
+                tasks.start_soon(self._look_at, region, names, slots)
         async with anyio.create_task_group() as tasks:
             for path, limit in self._wanted.items():
                 tasks.start_soon(self._fetch, path, limit, slots)
@@ -101,6 +99,14 @@ class Resume:
             return str(LandsatLayout(scene.region).scene(scene.id))
         return str(Sentinel2Layout(scene.region, self.request.flags.layout).scene(scene.id))
 
+    async def _look_at(self, region: Region, names: Progress, slots: anyio.CapacityLimiter) -> None:
+        async with slots:
+            if self.request.satellite == "sentinel2":
+                await self._look_at_sentinel2(region)
+            else:
+                await self._look_at_landsat(region)
+        self._take_own(region, names)
+
     async def _look_at_sentinel2(self, region: Region) -> None:
         flags = self.request.flags
         layout = Sentinel2Layout(region.name, flags.layout)
@@ -115,7 +121,7 @@ class Resume:
                 self._wanted.update((str(layout.lineage(name)), _CSV_BYTES_MAX) for name in done)
         if flags.post_processing and not flags.download:
             # Nothing is fetched from the archive then: the tiles are those of an earlier run.
-            for year in self._years():
+            for year in await self._years(layout.downloads):
                 folder = layout.downloads / year
                 tiles = await self._names(folder, ".tif")
                 wanted = [
@@ -131,9 +137,19 @@ class Resume:
             self._wanted[str(layout.template)] = _TEMPLATE_BYTES_MAX
             self._finish(region, rasters)
 
-    def _years(self) -> Iterable[str]:
+    async def _years(self, downloads: PurePosixPath) -> list[str]:
+        """Return those of the window that have a folder: it may be open at both ends."""
+        key = self.request.place.key(f"{downloads}/")
         window = self.request.window
-        return map(str, range(window.first.year, window.last.year + 1))
+        years: list[str] = []
+        async for page in self.store.pages(S3Uri(self.request.place.bucket, key), delimiter="/"):
+            names = (prefix.removeprefix(key).rstrip("/") for prefix in page.prefixes)
+            years += [
+                name
+                for name in names
+                if _YEAR.fullmatch(name) and window.first.year <= int(name) <= window.last.year
+            ]
+        return years
 
     def _finish(self, region: Region, names: Iterable[str]) -> None:
         for name in names:

@@ -17,11 +17,17 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from pipelines.glacier.satellite import SatelliteName
+from shared.errors import TransientError
 from shared.files import ready_folder
 
 log: FilteringBoundLogger = structlog.get_logger()
 
 _PREFIX = "run-"
+_TRIES = 20
+
+
+class NoFolder(TransientError):
+    """Somebody removes what we make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +65,7 @@ def make_workspace(folder: Path, satellite: SatelliteName) -> Workspace:
     ready_folder(folder, "working folder", mode=0o700)
     for leftover in folder.glob(f"{_PREFIX}*"):
         _remove_dead(leftover)
-    root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    root, descriptor = _make_own(folder)
     workspace = Workspace(
         root,
         output=root / satellite,
@@ -74,6 +78,25 @@ def make_workspace(folder: Path, satellite: SatelliteName) -> Workspace:
     for made in (workspace.output, workspace.temporary):
         made.mkdir()
     return workspace
+
+
+def _make_own(folder: Path) -> tuple[Path, int]:
+    """Make a folder and lock it.
+
+    Between the two another run may take it for a leftover and remove it; then there is a next one.
+    """
+    for _ in range(_TRIES):
+        root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+        try:
+            descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if root.exists():
+                return root, descriptor
+        os.close(descriptor)
+    raise NoFolder(f"each new folder below {str(folder)!r} is removed at once; who does that?")
 
 
 def _remove_dead(leftover: Path) -> None:

@@ -1,11 +1,16 @@
 """What may go wrong with one scene or one region; the others go on."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from shared.errors import PermanentError, SuiteError, TransientError
+from shared.errors import ExitStatus, PermanentError, SuiteError, TransientError
 
 LOST: Final = (SuiteError, OSError, MemoryError)
 """What ends one scene or one region, and nothing else: a mistake of ours ends the step."""
+STATUSES: Final[Mapping[int, int]] = {
+    status: ExitStatus.UNEXPECTED for status in ExitStatus if status > ExitStatus.USAGE
+}
+"""A contract with three numbers: a full disk and an interruption are failures."""
 
 
 class StepFailed(PermanentError):

@@ -6,6 +6,7 @@
 | 200 and a TIFF that lacks some of its blocks       | the same                              |
 | 200 and a whole TIFF                               | the file, durable, then its name      |
 | 200 and anything else (a page of HTML, XML)        | StepFailed                            |
+| 200 and a TIFF that says of itself what none has   | StepFailed                            |
 | any other status, too many redirects, no such host | StepFailed                            |
 
 What lies there already is left alone if it is a whole TIFF, and is fetched again if not.
@@ -24,7 +25,7 @@ from anyio.to_thread import run_sync
 
 from pipelines.glacier.step.drafts import draft_of
 from pipelines.glacier.step.errors import SourceUnavailable, StepFailed
-from pipelines.glacier.step.rasters import MAGICS, is_whole
+from pipelines.glacier.step.rasters import MAGICS, is_received, is_whole
 from shared.files import make_folders
 from shared.retry import RetryBudget, RetryPolicy, retrying
 
@@ -124,7 +125,7 @@ async def _receive(url: str, answer: aiohttp.ClientResponse, draft: Path) -> Non
             await stream.write(piece)
     if announced is not None and received != announced:
         raise SourceUnavailable(f"{_bare(url)!r} ended after {received} of {announced} bytes")
-    if not await run_sync(is_whole, draft):
+    if not await run_sync(is_received, draft):
         raise SourceUnavailable(f"{_bare(url)!r} is no whole TIFF; it has {received} bytes")
 
 
@@ -160,7 +161,7 @@ def _retry_after(text: str | None) -> float:
         return float(text[:9])
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (until - datetime.now(UTC)).total_seconds()) if until.tzinfo else 0.0
 

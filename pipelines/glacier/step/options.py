@@ -33,8 +33,10 @@ def _parse_area(text: str) -> float:
 
 
 def _parse_log_name(text: str) -> str:
-    # An absolute name leads elsewhere on purpose; that is the caller's own affair.
-    if not text.isprintable() or text.rstrip("/").rpartition("/")[2] in {"", ".", ".."}:
+    # An absolute name leads elsewhere on purpose; that is the caller's own affair. A relative one
+    # that climbs out of the folder is a slip, or somebody's trick.
+    last = text.rstrip("/").rpartition("/")[2]
+    if not text.isprintable() or last in {"", "."} or ".." in text.split("/"):
         raise ValueError(text)
     return text
 

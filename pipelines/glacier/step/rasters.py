@@ -3,6 +3,7 @@
 Rule: only GeoTIFFs are opened. Other formats of GDAL can name files of this machine.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.session import DummySession
 from rasterio.windows import Window
@@ -31,6 +32,8 @@ _PLAIN: Mapping[str, object] = {}
 _EDGE_PIXELS_MAX = 100_000
 _BLOCK_PIXELS_MAX = 1 << 27
 _BLOCKS_MAX = 1_000_000
+_METRES_MAX = 1e8
+"""Around the earth it is less than half of that, in any projection of use here."""
 _GDAL: Mapping[str, object] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     # The default is 5 % of the machine's memory, which here is never read twice.
@@ -57,6 +60,10 @@ def gdal(**settings: object) -> rasterio.Env:
     return rasterio.Env(**{"session": DummySession(), **_GDAL, **settings})
 
 
+class AbsurdRaster(StepFailed):
+    """A raster says of itself what no scene has; fetching it again brings the same."""
+
+
 @contextmanager
 def opened(name: str) -> Iterator[DatasetReader]:
     """Open a GeoTIFF by path or `/vsi` name; StepFailed also for what goes wrong while it is read.
@@ -76,7 +83,7 @@ def gdal_errors(what: str) -> Iterator[None]:
     """Raise StepFailed for what GDAL says, beginning with what happened."""
     try:
         yield
-    except (RasterioError, CPLE_BaseError) as error:
+    except (RasterioError, CRSError, CPLE_BaseError) as error:
         # All links of the chain: the last alone does not say which request, which status.
         said = "; ".join(dict.fromkeys(_chain(error)))
         raise StepFailed(f"{what}: {said}") from error
@@ -155,11 +162,21 @@ def write_raster(
 
 def is_whole(path: Path) -> bool:
     """Tell whether a file is there, is a GeoTIFF, and holds every block that its table lists."""
+    try:
+        return is_received(path)
+    except AbsurdRaster:
+        return False
+
+
+def is_received(path: Path) -> bool:
+    """Tell the same of what has just been fetched; AbsurdRaster."""
     if not is_tiff(path):
         return False
     try:
         with gdal(), opened(str(path)) as dataset:
             return max(_block_ends(dataset), default=1) <= path.stat().st_size
+    except AbsurdRaster:
+        raise
     except StepFailed:
         return False
 
@@ -197,10 +214,14 @@ def _refuse_absurd(dataset: DatasetReader) -> None:
     size = (dataset.width, dataset.height)
     high, wide = dataset.block_shapes[0]
     if max(size) > _EDGE_PIXELS_MAX or high * wide > _BLOCK_PIXELS_MAX:
-        raise StepFailed(
+        raise AbsurdRaster(
             f"raster {_bare(dataset.name)!r} says it has {size[0]} x {size[1]} pixels in blocks of "
             f"{wide} x {high}; no scene has"
         )
+    place = tuple(dataset.transform)[:6]
+    # What is no number, or beyond all measure, breaks the arithmetic of whoever reads a part.
+    if not all(math.isfinite(each) and abs(each) < _METRES_MAX for each in place):
+        raise AbsurdRaster(f"raster {_bare(dataset.name)!r} says it lies at {place!r}")
 
 
 def _block_ends(dataset: DatasetReader) -> Iterator[int]:
@@ -208,7 +229,7 @@ def _block_ends(dataset: DatasetReader) -> Iterator[int]:
     height, width = dataset.block_shapes[0]
     rows, columns = -(-dataset.height // height), -(-dataset.width // width)
     if rows * columns > _BLOCKS_MAX:
-        raise StepFailed(f"raster {_bare(dataset.name)!r} has {rows * columns} blocks")
+        raise AbsurdRaster(f"raster {_bare(dataset.name)!r} has {rows * columns} blocks")
     for row in range(rows):
         for column in range(columns):
             found = [
@@ -226,7 +247,7 @@ def _check_grid(dataset: DatasetReader, path: Path, grid: Grid) -> None:
 
 
 def _check(path: Path, profile: Mapping[str, Any]) -> None:
-    """Read back the head, and the last block: a file that was cut off lacks that."""
+    """Read back the head, the table of blocks, and the last one: a full disk leaves gaps."""
     with rasterio.open(path, driver="GTiff") as dataset:
         wanted = tuple(profile[name] for name in ("width", "height", "dtype", "nodata"))
         found = (dataset.width, dataset.height, dataset.dtypes[0], dataset.nodata)
@@ -234,6 +255,9 @@ def _check(path: Path, profile: Mapping[str, Any]) -> None:
             raise StepFailed(f"raster {str(path)!r} reads back as {found!r}, not {wanted!r}")
         if not dataset.transform.almost_equals(profile["transform"]):
             raise StepFailed(f"raster {str(path)!r} reads back with another origin")
+        ends = list(_block_ends(dataset))
+        if len(ends) != sum(1 for _ in dataset.block_windows(1)) or max(ends) > path.stat().st_size:
+            raise StepFailed(f"raster {str(path)!r} lacks some of its blocks when it is read back")
         dataset.read(1, window=Window(dataset.width - 1, dataset.height - 1, 1, 1))
 
 

@@ -37,6 +37,7 @@ _EDGE_POINTS = 8
 """An edge of a rectangle of the polar projection is bent in degrees."""
 _RETRIED = (429, 500, 502, 503, 504)
 _SHOWN_MAX = 300
+_KEPT = ("id", "collection", "bbox", "geometry", "properties")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Query:
     bounds: Bounds
     window: Window
     page_size: int = 100
+    assets: tuple[str, ...] = ()
+    """Those that are wanted of each item: what is said of a dozen others would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def search_items(
             datetime=f"{query.window.first.isoformat()}/{query.window.last.isoformat()}",
             limit=query.page_size,
         )
-        return list(_collected(url, found.pages_as_dicts()))
+        return [_slim(item, query.assets) for item in _collected(url, found.pages_as_dicts())]
 
 
 def footprint(bounds: Bounds) -> dict[str, Any]:
@@ -119,6 +122,16 @@ def _collected(url: str, pages: Iterator[dict[str, Any]]) -> Iterator[Item]:
         if len(seen) > _PAGES_MAX or count > ITEMS_MAX:
             raise StepFailed(f"catalogue {url!r} has more than {ITEMS_MAX} items; ask for less")
         yield from items
+
+
+def _slim(item: Item, assets: Sequence[str]) -> Item:
+    """Return what the step looks at; years of a region have tens of thousands of items."""
+    found = item.get("assets")
+    offered = found if isinstance(found, Mapping) else {}
+    return {
+        **{name: item[name] for name in _KEPT if name in item},
+        "assets": {name: offered[name] for name in assets if name in offered},
+    }
 
 
 def _features(url: str, page: Mapping[str, object]) -> Sequence[Item]:

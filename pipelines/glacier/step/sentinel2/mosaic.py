@@ -25,6 +25,10 @@ _CHUNK_PIXELS = 512
 """Smaller blocks, and strips, are taken together to so many rows and columns."""
 _RUN_PIXELS = 12_000
 """Width of what is read at once; a tile has 10,980."""
+_METRES_MAX = 1e8
+"""Beyond that no projection has a region, and the arithmetic of shapes ends."""
+_FRAME_PIXELS_MAX = 4_000_000_000
+"""The largest region has 110 million pixels on its grid, and may stand on end in a tile's."""
 _FINEST, _COARSEST = 0.5, 6.0
 """Pixels of a tile in pixels of the grid: Sentinel-2 has 10, 20 and 60 m."""
 
@@ -120,6 +124,11 @@ def _empty_mosaic(first: DatasetReader, grid: Grid) -> tuple[Mosaic, shapely.Geo
     crs = first.crs.to_string()
     needed = _needed(grid, crs, resolution)
     frame = _frame(needed, (affine.c, affine.f), resolution)
+    if frame.width * frame.height > _FRAME_PIXELS_MAX:
+        raise StepFailed(
+            f"tile {first.name!r} has a projection in which the region has {frame.width} x "
+            f"{frame.height} pixels"
+        )
     # Pages of it that nothing is written into take no memory.
     pixels = np.zeros((frame.height, frame.width), np.uint16)
     left, top = affine.c + frame.column * resolution, affine.f - frame.row * resolution
@@ -164,7 +173,7 @@ def _outline(grid: Grid, crs: str) -> shapely.Polygon:
     xs = np.concatenate([across, right, turned_x, left])
     ys = np.concatenate([top, down, bottom, turned_y])
     found = np.column_stack(transform(CRS, crs, xs, ys)[:2])
-    if not np.isfinite(found).all():
+    if not (np.isfinite(found).all() and np.abs(found).max() < _METRES_MAX):
         raise StepFailed(f"the region does not lie in {crs!r}")
     return shapely.Polygon(found)
 

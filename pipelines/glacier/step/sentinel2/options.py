@@ -52,7 +52,7 @@ CLEAR_DOWNLOADS = Flag(
     "tile is fetched",
     "0|1",
 )
-CORES = Flag("--cores", whole(1, 64), "scenes merged at the same time (default: 1)", "N")
+CORES = Flag("--cores", whole(1, 256), "scenes merged at the same time (default: 1)", "N")
 FOLDER_STRUCTURE = Flag(
     "--folder_structure", choice("old", "new"), "folders of the results (default: old)", "NAME"
 )

@@ -26,6 +26,7 @@ log: FilteringBoundLogger = structlog.get_logger()
 COVERED_ENOUGH = 0.95
 """A template with so much is not replaced by a better one."""
 _TABLE_BYTES_MAX = 1 << 16
+_TABLE_TRIES = 20
 
 
 @dataclass(slots=True)
@@ -81,11 +82,17 @@ class RegionFiles:
         write_durably(self.base_dir / self.layout.lineage(acquisition.id), text.encode())
 
     def write_combined(self) -> None:
-        """Write the lineage of all scenes; where there is none, no file."""
-        text = combined_text(self._rows())
-        if text:
-            target = self.base_dir / self.layout.combined_csv
-            write_durably(target, text.encode())
+        """Write the lineage of all scenes; where there is none, no file.
+
+        Another run may do other days of the region: whoever writes last has looked after that.
+        """
+        written = ""
+        for _ in range(_TABLE_TRIES):
+            text = combined_text(self._rows())
+            if text == written:
+                return
+            write_durably(self.base_dir / self.layout.combined_csv, text.encode())
+            written = text
 
     def offer_template(self, raster: Path, coverage: float) -> tuple[str, ...]:
         """Take a raster for the template where it shows more; returns the place then."""

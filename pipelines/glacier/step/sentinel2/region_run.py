@@ -27,6 +27,7 @@ from pipelines.glacier.step.sentinel2.clipping import clip
 from pipelines.glacier.step.sentinel2.options import Sentinel2Options
 from pipelines.glacier.step.sentinel2.region_files import RegionFiles
 from pipelines.glacier.step.sentinel2.scenes import (
+    ASSET,
     Acquisition,
     Broken,
     Chosen,
@@ -82,7 +83,7 @@ class Sentinel2Run:
         files = RegionFiles(options.step.base_dir, region, layout, grid, years)
         chosen = Chosen()
         if options.download:
-            query = Query(options.collection, region.bounds, window)
+            query = Query(options.collection, region.bounds, window, assets=(ASSET,))
             items = search_items(options.step.stac_url, query)
             chosen = choose_tiles(items, region.tiles, window)
         on_disk: Sequence[Tile] = ()
@@ -120,6 +121,14 @@ class _RegionWork:
     broken: Sequence[Broken]
     failed: int = 0
     _template_lock: Lock = field(default_factory=Lock)
+    _clips: anyio.CapacityLimiter = field(init=False)
+    """Threads for merging alone: those that all share write what is fetched meanwhile."""
+
+    def __post_init__(self) -> None:
+        """Have as many threads as scenes are merged at a time."""
+        options = self.run.options
+        workers = min(options.cores, _READ_AT_ONCE) if options.reads_windows else options.cores
+        self._clips = anyio.CapacityLimiter(workers)
 
     @property
     def region(self) -> str:
@@ -153,8 +162,7 @@ class _RegionWork:
         return None
 
     async def _do_all(self, acquisitions: Sequence[Acquisition]) -> None:
-        options = self.run.options
-        workers = min(options.cores, _READ_AT_ONCE) if options.reads_windows else options.cores
+        workers = int(self._clips.total_tokens)
         ahead = anyio.Semaphore(workers + _FETCHED_AHEAD)
         turns = [_Turn(each) for each in acquisitions]
         queue = iter(turns)
@@ -221,7 +229,7 @@ class _RegionWork:
     async def _clipped(self, turn: _Turn, done: SceneDone) -> SceneDone:
         """Merge and clip an acquisition; what cannot be read in parts is fetched whole."""
         try:
-            return await run_sync(self._clip, turn, done)
+            return await run_sync(self._clip, turn, done, limiter=self._clips)
         except StepFailed as error:
             if not any(name.startswith(_REMOTE) for zone in turn.rasters for name in zone):
                 raise
@@ -230,7 +238,7 @@ class _RegionWork:
         await self._have_rasters(turn, windows=False)
         if turn.error is not None:
             raise turn.error
-        return await run_sync(self._clip, turn, done)
+        return await run_sync(self._clip, turn, done, limiter=self._clips)
 
     def _clip(self, turn: _Turn, done: SceneDone) -> SceneDone:
         """Merge and clip an acquisition; this blocks."""

@@ -32,6 +32,7 @@ SQUARE = Region("A", 9.0, ("22VFP",), Bounds(0, 0, 3000, 3000))
         (900.0, True, 20.0, Budget(880.0, 895.0)),
         (60.0, False, None, Budget(30.0, 52.5)),
         (900.0, False, 0.0, Budget(900.0, 900.0)),
+        (1.0, False, None, Budget(0.0, 0.5)),
         (-5.0, False, None, Budget(0.0, 0.0)),
     ],
 )
