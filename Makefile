@@ -1,7 +1,12 @@
 # Towpath. `make` lists the verbs; `make demo` and `make test` set up everything they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+# As for units: the system's own Python where it is new enough, else the one on the PATH. Distributions
+# optimise theirs, and what people build themselves often is not: half as quick again.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for each in /usr/bin/python3 python3; do $$each -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+PYTHON := $(or $(PYTHON),python3)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check

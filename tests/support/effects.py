@@ -9,6 +9,7 @@ For every key the writer knows the contents it produced, newest last. Then:
 """
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ class _Disk:
     ) -> "_Disk":
         visible: dict[str, Digest] = {}
         hidden: dict[str, set[Digest]] = {}
-        for path in sorted(root.rglob("*")):
+        for path in sorted(_files_below(root)):
             if path.is_symlink() or not path.is_file():
                 continue
             key = key_of(root, path)
@@ -151,6 +152,13 @@ class _Disk:
         return self.visible.get(key) == digest or digest in self.hidden.get(
             _folder(key), frozenset()
         )
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    """Yield what is no folder; a folder that its owner removes meanwhile holds nothing any more."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            yield Path(folder, name)
 
 
 def _lost(
