@@ -17,6 +17,7 @@ SUMMARY = "print the completion script of bash, zsh or fish"
 
 _FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]*)")
 _VERBS = re.compile(r"^\s+\{([a-z0-9,-]+)\}", re.MULTILINE)
+_LISTED = re.compile(r"^commands:\n((?:  [a-z0-9-]+  .*\n)+)", re.MULTILINE)
 
 _BASH = """\
 _towpath() {
@@ -93,8 +94,10 @@ def _flags(text: str) -> list[str]:
 
 def _verbs(text: str) -> list[str]:
     """Return the verbs that a help text names."""
-    match = _VERBS.search(text.partition("\n\n")[2])
-    return match[1].split(",") if match else []
+    if match := _VERBS.search(text.partition("\n\n")[2]):
+        return match[1].split(",")
+    listed = _LISTED.search(text)
+    return [line.split()[0] for line in listed[1].splitlines()] if listed else []
 
 
 def _usage() -> str:
