@@ -27,15 +27,13 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs
 from xml.etree import ElementTree as ET
 
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from tests.support.aws_answers import WORKS, Answer, Assumed, Invalidated, Invoked
-from tests.support.serving import ServerThread
+from tests.support.serving import Served, ServerThread
 from tests.support.strict_s3.access import Signer, signer_of
 from tests.support.strict_s3.xml import element, elements
 
@@ -71,7 +69,7 @@ class _HungUp(Exception):
 
 
 @dataclass(slots=True)
-class AwsControl:
+class AwsControl(Served):
     """The control planes of any number of accounts: `with AwsControl({"111111111111"}) as aws:`."""
 
     accounts: set[str] = field(default_factory=set)
@@ -92,18 +90,6 @@ class AwsControl:
 
     def __post_init__(self) -> None:
         self._thread = ServerThread(self._answer, name="aws-control")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._thread.stop()
 
     @property
     def url(self) -> str:

@@ -5,8 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,7 @@ from shared.cli import run_command
 from tests.support.glacier_regions import Row, write_regions
 from tests.support.glacier_scenes import Place, cog_bytes
 from tests.support.glacier_stac import StacServer
-from tests.support.serving import ServerThread
+from tests.support.serving import Served, ServerThread
 
 BUCKET = "usgs-landsat"
 KEY_ID = "AKIAREADERPAYS"
@@ -137,7 +136,7 @@ class LandsatScene:
 
 
 @dataclass(slots=True)
-class PayingBucket:
+class PayingBucket(Served):
     """A bucket on loopback that answers whoever has a key and says that he pays."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -149,18 +148,9 @@ class PayingBucket:
     sent_bytes: int = 0
     _thread: ServerThread = field(init=False)
 
-    def __enter__(self) -> Self:
+    def __post_init__(self) -> None:
+        """Have a thread to serve in."""
         self._thread = ServerThread(self._answer, name="paying-bucket")
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._thread.stop()
 
     @property
     def url(self) -> str:

@@ -13,15 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import shapely
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from tests.support.glacier_scenes import Scene, cog_bytes
-from tests.support.serving import ServerThread, plain
+from tests.support.serving import Served, ServerThread, plain
 
 Asset: TypeAlias = bytes | Path
 Fault: TypeAlias = Callable[[BaseRequest, bytes], Awaitable[StreamResponse]]
@@ -43,7 +42,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class StacServer:
+class StacServer(Served):
     """Answers the root document and searches, page by page, and hands out assets."""
 
     items: list[dict[str, Any]] = field(default_factory=list)
@@ -58,18 +57,9 @@ class StacServer:
     """Whether the root document says what the server can do."""
     _thread: ServerThread = field(init=False)
 
-    def __enter__(self) -> Self:
+    def __post_init__(self) -> None:
+        """Have a thread to serve in."""
         self._thread = ServerThread(self._answer, name="stac")
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._thread.stop()
 
     @property
     def url(self) -> str:

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from socket import AF_INET, AddressFamily
-from types import TracebackType
-from typing import Self
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.web import BaseRequest, Response, StreamResponse
@@ -15,7 +13,7 @@ from daemons.ingester.web.addresses import parse_networks
 from daemons.ingester.web.fetch import Web, WebLimits, open_web
 from shared.retry import RetryPolicy
 from tests.support.gate import Gate
-from tests.support.serving import ServerThread
+from tests.support.serving import Served, ServerThread
 
 Page = Callable[[BaseRequest], Awaitable[StreamResponse]]
 
@@ -33,7 +31,7 @@ class Seen:
 
 
 @dataclass(slots=True)
-class PodcastWeb:
+class PodcastWeb(Served):
     """A server of pages: `with PodcastWeb() as web: web.pages["/feed"] = [answer(...)]`.
 
     Of several pages under a path, each is served once and the last for ever.
@@ -43,18 +41,9 @@ class PodcastWeb:
     seen: list[Seen] = field(default_factory=list)
     _thread: ServerThread = field(init=False)
 
-    def __enter__(self) -> Self:
+    def __post_init__(self) -> None:
+        """Have a thread to serve in."""
         self._thread = ServerThread(self._answer, name="podcast-web")
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._thread.stop()
 
     @property
     def port(self) -> int:

@@ -146,3 +146,21 @@ class _Failures(logging.Handler):
 def plain(status: int, text: str = "", content_type: str = "text/plain") -> Response:
     """Make a small answer."""
     return Response(status=status, text=text, content_type=content_type)
+
+
+class Served:
+    """A double that serves for the length of a block, in the thread that it makes for itself."""
+
+    _thread: ServerThread
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.stop()
