@@ -4,6 +4,7 @@ Rule: only GeoTIFFs are opened. Other formats of GDAL can name files of this mac
 """
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.session import DummySession
 from rasterio.windows import Window
@@ -28,6 +29,10 @@ Pixels: TypeAlias = npt.NDArray[np.uint16]
 NODATA = 0
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """What a TIFF begins with; the last two are BigTIFF."""
+# The library says so of the arrays that it warps, and silences itself in a way that fails where
+# several threads warp. A file without a place on earth is refused by name.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
 _PLAIN: Mapping[str, object] = {}
 _EDGE_PIXELS_MAX = 100_000
 _BLOCK_PIXELS_MAX = 1 << 27
