@@ -8,19 +8,18 @@ is known of the tiles. These are made once and kept.
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.glacier_table import DIFFERING_MAX, REFERENCE, Cost, Row, render, render_goals, summarise
 from bench.measure import run_child
+from bench.report import write_report
 
 # This module imports neither numpy nor rasterio: what this process has in use counts as every
 # child's peak.
@@ -210,24 +209,11 @@ def _differing(ground: Ground, region: str, way: str) -> float:
 
 
 def _write_report(rows: Sequence[Row], options: argparse.Namespace, load_before: float) -> None:
-    now = datetime.now(UTC)
-    results = _BENCH / "results"
-    results.mkdir(exist_ok=True)
-    path = results / f"glacier-{now:%Y%m%dT%H%M%SZ}.json"
-    document = {
-        "measured_at": now.isoformat(timespec="seconds"),
-        "machine": {
-            "processors": os.cpu_count(),
-            "load_before": load_before,
-            "load_after": os.getloadavg()[0],
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
+    measured = {
         "options": {name: str(value) for name, value in vars(options).items()},
         "rows": [asdict(row) | {"goals": row.goals} for row in rows],
     }
-    path.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {path.relative_to(_BENCH.parent)}")
+    write_report("glacier", measured, load_before=load_before)
 
 
 if __name__ == "__main__":

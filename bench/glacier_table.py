@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.markdown import set_table, shown_ratio
+from bench.markdown import goals_met, set_rows, shown_ratio
 
 REFERENCE = "whole tiles, rasterio.merge"
 BYTES_GOAL = 0.25
@@ -110,16 +110,9 @@ _TEXT_COLUMNS = 2
 
 def render(rows: Sequence[Row]) -> str:
     """Set the rows as a table for people, which is Markdown at the same time."""
-    cells = [[title for title, _ in _COLUMNS]]
-    cells += [[show(row) for _, show in _COLUMNS] for row in rows]
-    return set_table(cells, text_columns=_TEXT_COLUMNS)
+    return set_rows(_COLUMNS, rows, text_columns=_TEXT_COLUMNS)
 
 
 def render_goals(rows: Sequence[Row]) -> str:
     """Say of each row of ours which goals it meets."""
-    return "\n".join(
-        f"{row.region}, {row.way}: "
-        + ", ".join(f"{goal} {'yes' if met else 'NO'}" for goal, met in row.goals.items())
-        for row in rows
-        if row.goals
-    )
+    return "\n".join(goals_met(f"{row.region}, {row.way}", row.goals) for row in rows if row.goals)

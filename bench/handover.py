@@ -6,20 +6,18 @@ folder and bucket are checked: each CID must have made its way exactly once.
 """
 
 import argparse
-import json
 import os
-import platform
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.company import ROLES, Account, Company, Ground, running_company
 from bench.handover_table import Measurement, Role, render, summarise
+from bench.report import write_report
 from bench.stub import Stub, StubError, StubStats, running_stub
 from bench.table import Verdict
 from bench.trees import BUCKET
@@ -183,24 +181,12 @@ def _report(
 ) -> int:
     rows = summarise(measurements)
     print(render(rows))
-    now = datetime.now(UTC)
-    results = _BENCH / "results"
-    results.mkdir(exist_ok=True)
-    path = results / f"handover-{now:%Y%m%dT%H%M%SZ}.json"
-    document = {
-        "measured_at": now.isoformat(timespec="seconds"),
-        "machine": {
-            "processors": os.cpu_count(),
-            "load_before": load_before,
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
+    measured = {
         "options": options,
         "rows": [asdict(row) | {"verdict": row.verdict.value} for row in rows],
         "runs": [asdict(one) | {"verdict": one.verdict.value} for one in measurements],
     }
-    path.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {path.relative_to(_BENCH.parent)}")
+    write_report("handover", measured, load_before=load_before)
     return int(any(row.verdict is Verdict.FAILED for row in rows) or not rows)
 
 

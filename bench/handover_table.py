@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.markdown import set_table
+from bench.markdown import set_rows, set_table
 from bench.table import Verdict, verdict_of
 
 _MIB = 1 << 20
@@ -158,8 +158,6 @@ _PARTS: tuple[tuple[str, Callable[[RoleRow], str]], ...] = (
 
 def render(rows: Sequence[Row]) -> str:
     """Set the rows as two tables for people, which are Markdown at the same time."""
-    whole = [[title for title, _ in _WHOLE]]
-    whole += [[show(row) for _, show in _WHOLE] for row in rows]
     parts = [["watchers", "role", *(title for title, _ in _PARTS), *_KINDS, "others"]]
     for row in rows:
         for role in row.roles:
@@ -167,4 +165,4 @@ def render(rows: Sequence[Row]) -> str:
             shares = [*kinds, max(0.0, role.requests - sum(kinds))]
             shown = [show(role) for _, show in _PARTS]
             parts.append([f"{row.watchers}", role.role, *shown, *(f"{n:.2f}" for n in shares)])
-    return f"{set_table(whole)}\n\n{set_table(parts)}"
+    return f"{set_rows(_WHOLE, rows)}\n\n{set_table(parts)}"

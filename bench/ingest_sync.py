@@ -7,9 +7,7 @@ is made in our own process, and what is measured is walking, merging and compari
 """
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -17,12 +15,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.ingest_sites import Site
 from bench.ingest_table import Cost, Row, Task, render, render_goals, summarise
 from bench.measure import ChildRun, run_child
+from bench.report import write_report
 from bench.stub import Stub, StubError, StubStats, running_stub
 from bench.table import Verdict
 from bench.tools import Tool, aws_sync, rclone_check, rclone_copy, towpath_sync
@@ -288,25 +286,12 @@ def _report(
 ) -> int:
     print(render(rows))
     print(render_goals(rows))
-    now = datetime.now(UTC)
-    results = _BENCH / "results"
-    results.mkdir(exist_ok=True)
-    path = results / f"ingest_sync-{now:%Y%m%dT%H%M%SZ}.json"
-    document = {
-        "measured_at": now.isoformat(timespec="seconds"),
-        "machine": {
-            "processors": os.cpu_count(),
-            "load_before": load_before,
-            "load_after": os.getloadavg()[0],
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
+    measured = {
         "options": {name: str(value) for name, value in vars(options).items()},
         "versions": versions,
         "rows": [asdict(row) | {"verdict": row.verdict.value, "goals": row.goals} for row in rows],
     }
-    path.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {path.relative_to(_BENCH.parent)}")
+    write_report("ingest_sync", measured, load_before=load_before)
     return int(any(row.verdict is Verdict.FAILED for row in rows) or not rows)
 
 

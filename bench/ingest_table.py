@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from bench.markdown import set_table, shown_ratio
+from bench.markdown import goals_met, set_rows, shown_ratio
 from bench.table import Verdict, verdict_of
 
 REFERENCE = "aws s3 sync"
@@ -167,16 +167,11 @@ _TEXT_COLUMNS = 3
 
 def render(rows: Sequence[Row]) -> str:
     """Set the rows as a table for people, which is Markdown at the same time."""
-    cells = [[title for title, _ in _COLUMNS]]
-    cells += [[show(row) for _, show in _COLUMNS] for row in rows]
-    return set_table(cells, text_columns=_TEXT_COLUMNS)
+    return set_rows(_COLUMNS, rows, text_columns=_TEXT_COLUMNS)
 
 
 def render_goals(rows: Sequence[Row]) -> str:
     """Say of each row of ours which goals it meets."""
     return "\n".join(
-        f"{row.site}, {row.task.label}: "
-        + ", ".join(f"{goal} {'yes' if met else 'NO'}" for goal, met in row.goals.items())
-        for row in rows
-        if row.goals
+        goals_met(f"{row.site}, {row.task.label}", row.goals) for row in rows if row.goals
     )

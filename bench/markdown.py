@@ -1,8 +1,26 @@
 """Tables for people, which are Markdown at the same time. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
+
+RowT = TypeVar("RowT")
+Columns: TypeAlias = Sequence[tuple[str, Callable[[RowT], str]]]
+"""Each column's title, and how it shows a row."""
 
 _MISSING = "-"
+
+
+def set_rows(columns: Columns[RowT], rows: Iterable[RowT], *, text_columns: int = 0) -> str:
+    """Set a line for each row below the titles."""
+    cells = [[title for title, _ in columns]]
+    cells += [[show(row) for _, show in columns] for row in rows]
+    return set_table(cells, text_columns=text_columns)
+
+
+def goals_met(label: str, goals: Mapping[str, bool]) -> str:
+    """Say of one row which goals it meets."""
+    told = ", ".join(f"{goal} {'yes' if met else 'NO'}" for goal, met in goals.items())
+    return f"{label}: {told}"
 
 
 def set_table(cells: Sequence[Sequence[str]], *, text_columns: int = 0) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import median
 
-from bench.markdown import set_table, shown_ratio
+from bench.markdown import set_rows, shown_ratio
 
 SATURATED = 0.9
 """Share of the stub's processors above which its own speed decides the wall time."""
@@ -159,6 +159,4 @@ _TEXT_COLUMNS = 2
 
 def render(rows: Sequence[Row]) -> str:
     """Set the rows as a table for people, which is Markdown at the same time."""
-    cells = [[title for title, _ in _COLUMNS]]
-    cells += [[show(row) for _, show in _COLUMNS] for row in rows]
-    return set_table(cells, text_columns=_TEXT_COLUMNS)
+    return set_rows(_COLUMNS, rows, text_columns=_TEXT_COLUMNS)

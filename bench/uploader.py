@@ -5,9 +5,7 @@ meets all of them. After each run the stub's account is checked against what sho
 """
 
 import argparse
-import json
 import os
-import platform
 import resource
 import shutil
 import signal
@@ -16,10 +14,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import ChildRun, run_child
+from bench.report import write_report
 from bench.stub import Stub, StubError, StubStats, running_stub
 from bench.table import Measurement, Verdict, render, summarise
 from bench.tools import Tool, all_tools
@@ -211,18 +209,7 @@ def _report(
 ) -> int:
     rows = summarise(measurements)
     print(render(rows))
-    now = datetime.now(UTC)
-    results = _BENCH / "results"
-    results.mkdir(exist_ok=True)
-    path = results / f"uploader-{now:%Y%m%dT%H%M%SZ}.json"
-    document = {
-        "measured_at": now.isoformat(timespec="seconds"),
-        "machine": {
-            "processors": os.cpu_count(),
-            "load_before": load_before,
-            "system": platform.platform(),
-            "python": platform.python_version(),
-        },
+    measured = {
         # The floor of every client's peak, see bench.measure.
         "harness_peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "options": options,
@@ -230,8 +217,7 @@ def _report(
         "rows": [asdict(row) | {"verdict": row.verdict.value} for row in rows],
         "runs": [asdict(one) | {"verdict": one.verdict.value} for one in measurements],
     }
-    path.write_text(json.dumps(document, indent=2) + "\n")
-    print(f"written to {path.relative_to(_BENCH.parent)}")
+    write_report("uploader", measured, load_before=load_before)
     return int(any(row.verdict is Verdict.FAILED for row in rows) or not rows)
 
 

@@ -1,33 +1,17 @@
 """What the glacier stack's parts may do in AWS besides the runs themselves, and why. Pure.
 
-What the runs need stands in `pipelines/glacier/deploy/policies.py`, from where people who deploy
-without this stack take it, too.
+What the runs need stands in `pipelines.glacier.deploy.permissions.policies`, from where people who
+deploy without this stack take it, too.
 """
 
-from collections.abc import Iterable
 from typing import get_args
 
-from infra.policies import Condition, Permission
 from pipelines.glacier.deploy.permissions.scope import Scope
-from pipelines.glacier.deploy.permissions.statements import Statement
 from pipelines.glacier.layout import RUNS
 from pipelines.glacier.satellite import SatelliteName
+from shared.aws.permission import Permission
 
 _EVENTS_RULE = "StepFunctionsGetEventsForBatchJobsRule"
-
-
-def from_statements(statements: Iterable[Statement]) -> tuple[Permission, ...]:
-    """Return the runs' own statements as this package has them."""
-    return tuple(
-        Permission(
-            each.sid,
-            each.actions,
-            each.resources,
-            each.reason,
-            tuple(Condition(one.operator, one.key, one.values) for one in each.conditions),
-        )
-        for each in statements
-    )
 
 
 def machine_permissions(

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from infra.policies import Condition, Permission, check_arn, check_bucket
+from infra.policies import check_arn, check_bucket
+from shared.aws.permission import Condition, Permission
 from shared.handshake.layout import DEFAULT_PREFIX, Layout
 
 Service = Literal["uploader", "dispatcher", "watcher", "collector", "status"]

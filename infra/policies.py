@@ -9,8 +9,14 @@ they stand.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from shared.aws.permission import (
+    VERSION,
+    Permission,
+    check_form,
+    count_characters,
+    refuse_doubled,
+)
 from shared.s3.uri import bucket_fault
 
 POLICY_CHARACTERS_MAX = 10_240
@@ -19,8 +25,6 @@ POLICY_CHARACTERS_MAX = 10_240
 _REFERENCE = re.compile(r"\$\{[^${}*?\s]{1,200}\}")
 _STAND_IN = "reference0"
 """What stands in the place of a reference while a name is checked."""
-_ACTION = re.compile(r"[a-z0-9-]+:[A-Z][A-Za-z]+")
-_SID = re.compile(r"[A-Za-z0-9]{1,64}")
 _ARN = re.compile(
     r"reference0(?::\S+)?"
     r"|arn:(?:aws(?:-[a-z]+)*|reference0):(?P<service>[a-z0-9-]+):[a-z0-9-]*:"
@@ -50,26 +54,6 @@ _FOR_EVERYTHING = frozenset(
 """Actions that know neither resources nor a condition that would bound them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A condition of a permission: `operator` on the key, met by any one of the values."""
-
-    operator: str
-    key: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """One statement that allows something, and the reason for it."""
-
-    sid: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    reason: str
-    conditions: tuple[Condition, ...] = ()
-
-
 def policy_document(permissions: Iterable[Permission]) -> dict[str, object]:
     """Return the permissions as an IAM policy, ready to be written as JSON.
 
@@ -77,16 +61,14 @@ def policy_document(permissions: Iterable[Permission]) -> dict[str, object]:
         ValueError: a statement is not what IAM takes, or wider than any of ours may be.
     """
     chosen = tuple(permissions)
-    sids = [permission.sid for permission in chosen]
-    if doubled := sorted({sid for sid in sids if sids.count(sid) > 1}):
-        raise ValueError(f"statements {doubled!r} stand there twice; merge their scopes")
+    refuse_doubled(chosen)
     for permission in chosen:
         _check(permission)
     document: dict[str, object] = {
-        "Version": "2012-10-17",
-        "Statement": [_statement(permission) for permission in chosen],
+        "Version": VERSION,
+        "Statement": [permission.to_json() for permission in chosen],
     }
-    size = sum(not character.isspace() for character in repr(document))
+    size = count_characters(document)
     if size > POLICY_CHARACTERS_MAX:
         raise ValueError(
             f"the policy has {size} characters, IAM takes {POLICY_CHARACTERS_MAX}; give each "
@@ -112,30 +94,10 @@ def check_arn(arn: str) -> None:
 
 
 def _check(permission: Permission) -> None:
-    what = f"statement {permission.sid!r}"
-    if not _SID.fullmatch(permission.sid):
-        raise ValueError(f"{what} may have only letters and digits in its name, 64 at most")
-    if not permission.actions or not permission.resources or not permission.reason:
-        raise ValueError(f"{what} must have actions, resources and a reason")
-    for action in permission.actions:
-        if not _ACTION.fullmatch(action):
-            raise ValueError(f"{what}: {action!r} is no single action; write s3:GetObject")
+    check_form(permission)
     actions = set(permission.actions)
     bounded = actions <= _WITHOUT_RESOURCES and bool(permission.conditions)
     for resource in permission.resources:
         if resource == "*" and (bounded or actions <= _FOR_EVERYTHING):
             continue
         check_arn(resource)
-
-
-def _statement(permission: Permission) -> dict[str, object]:
-    conditions: dict[str, dict[str, list[str]]] = {}
-    for condition in permission.conditions:
-        conditions.setdefault(condition.operator, {})[condition.key] = list(condition.values)
-    return {
-        "Sid": permission.sid,
-        "Effect": "Allow",
-        "Action": list(permission.actions),
-        "Resource": list(permission.resources),
-        **({"Condition": conditions} if conditions else {}),
-    }

@@ -12,7 +12,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.acknowledged import SSM_CORE, Finding, acknowledge
-from infra.policies import Permission, policy_document
+from infra.policies import policy_document
+from shared.aws.permission import Permission
 
 _PSEUDO = re.compile(r"\$\{Token\[AWS\.(\w+)\.[0-9]+\]\}")
 

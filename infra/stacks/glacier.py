@@ -36,7 +36,7 @@ from infra.blocks.glacier_function import (
 from infra.blocks.glacier_runs import MACHINE, add_budget, add_machine
 from infra.blocks.network import add_network, add_security_group
 from infra.blocks.role import add_service_role
-from infra.glacier_permissions import from_statements, machine_permissions
+from infra.glacier_permissions import machine_permissions
 from infra.settings import Glacier
 from infra.stacks.instances import partition_of
 from pipelines.glacier.deploy.permissions.policies import (
@@ -77,7 +77,7 @@ class GlacierStack(Stack):
                 "FunctionRole",
                 service=LAMBDA_SERVICE,
                 role_name=names.execution_role,
-                permissions=from_statements(execution_statements(names)),
+                permissions=execution_statements(names),
                 only_here=False,
             ),
             topic=topic,
@@ -115,14 +115,14 @@ class GlacierStack(Stack):
                 "TaskRole",
                 service=TASK_SERVICE,
                 role_name=names.task_role,
-                permissions=from_statements(task_statements(names)),
+                permissions=task_statements(names),
             ),
             execution=add_service_role(
                 self,
                 "TaskExecutionRole",
                 service=TASK_SERVICE,
                 role_name=names.task_execution_role,
-                permissions=from_statements(task_execution_statements(names)),
+                permissions=task_execution_statements(names),
             ),
         )
         add_container_logs(self, glacier)

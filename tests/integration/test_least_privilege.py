@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from infra.permissions import Service, statements_for
-from infra.policies import Permission, policy_document
+from infra.policies import policy_document
+from shared.aws.permission import Permission
 from shared.handshake.layout import JobFolder, Runout, closest_name
 from tests.support.iam_calls import callers_by_need
 from tests.support.iam_moto import REQUESTS, EnforcingMoto, enforcing

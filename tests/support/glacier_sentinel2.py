@@ -22,6 +22,8 @@ DOWNLOAD = ("--download_flag", "1")
 POST_PROCESS = ("--post_processing_flag", "1")
 CLEAR = ("--clear_downloads", "1")
 ACQUISITION = "S2B_MSIL2A_20240801T143749_N0511_R039"
+SECOND = "20240806T143749"
+SECOND_ACQUISITION = "S2B_MSIL2A_20240806T143749_N0511_R039"
 
 
 def whole(

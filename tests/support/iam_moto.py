@@ -16,7 +16,8 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.policies import Permission, policy_document
+from infra.policies import policy_document
+from shared.aws.permission import Permission
 from tests.support.iam_policy import Need, resolved
 from tests.support.moto_server import MotoServer
 

@@ -17,7 +17,7 @@ from infra.permissions import (
     statements_for,
     write_logs,
 )
-from infra.policies import Permission
+from shared.aws.permission import Permission
 from tests.support.iam_calls import callers_by_need
 from tests.support.iam_policy import Need, allowed_by
 from tests.support.iam_stories import BUCKET, COLONY, record

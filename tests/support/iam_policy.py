@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from infra.policies import Condition, Permission
+from shared.aws.permission import Condition, Permission
 
 ON_BUCKET = frozenset({"s3:ListBucket", "s3:ListBucketMultipartUploads"})
 """Actions whose resource is the bucket itself."""

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.permissions import Scope, Service, put_metrics, read_asset, statements_for, write_logs
-from infra.policies import Condition, Permission, check_arn, policy_document
+from infra.policies import check_arn, policy_document
+from shared.aws.permission import Condition, Permission
 from tests.support.iam_policy import matches
 
 OBJECTS = "arn:aws:s3:::colony-shots/*"

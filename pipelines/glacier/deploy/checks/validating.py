@@ -24,7 +24,7 @@ from pipelines.glacier.deploy.permissions.policies import (
     execution_statements,
 )
 from pipelines.glacier.deploy.permissions.scope import Scope
-from pipelines.glacier.deploy.permissions.statements import Statement
+from shared.aws.permission import Permission
 from shared.errors import SuiteError
 
 _NO_ROLE = ("NoSuchEntity", "NoSuchEntityException")
@@ -95,7 +95,7 @@ async def _check_role(calls: AwsCalls, scope: Scope, arn: str) -> AsyncIterator[
     yield await _simulate_too_much(calls, scope, arn)
 
 
-async def _simulate(calls: AwsCalls, arn: str, statement: Statement) -> Finding:
+async def _simulate(calls: AwsCalls, arn: str, statement: Permission) -> Finding:
     check, required = f"role may {statement.sid}", ", ".join(statement.actions)
     denied: set[str] = set()
     try:
@@ -113,7 +113,7 @@ async def _simulate(calls: AwsCalls, arn: str, statement: Statement) -> Finding:
     )
 
 
-async def _denied(calls: AwsCalls, arn: str, statement: Statement, resource: str) -> set[str]:
+async def _denied(calls: AwsCalls, arn: str, statement: Permission, resource: str) -> set[str]:
     answer = await calls.send(
         "iam",
         "simulate_principal_policy",
@@ -129,7 +129,7 @@ async def _denied(calls: AwsCalls, arn: str, statement: Statement, resource: str
     }
 
 
-def _context(statement: Statement) -> list[Mapping[str, object]]:
+def _context(statement: Permission) -> list[Mapping[str, object]]:
     """Return the keys with which a request that the statement is for would come."""
     return [
         {
@@ -144,7 +144,7 @@ def _context(statement: Statement) -> list[Mapping[str, object]]:
 
 async def _simulate_too_much(calls: AwsCalls, scope: Scope, arn: str) -> Finding:
     check = "role may no more"
-    asked = Statement("TooMuch", (_TOO_MUCH,), (scope.bucket_arn,), "no run removes its bucket")
+    asked = Permission("TooMuch", (_TOO_MUCH,), (scope.bucket_arn,), "no run removes its bucket")
     try:
         denied = await _denied(calls, arn, asked, scope.bucket_arn)
     except SuiteError as error:
@@ -197,7 +197,7 @@ async def _check_network(
         )
 
 
-def _passes(document: str, statement: Statement) -> bool:
+def _passes(document: str, statement: Permission) -> bool:
     return all(
         lets_through(document, action, resource.replace("*", "probe"))
         for action in statement.actions
@@ -205,7 +205,7 @@ def _passes(document: str, statement: Statement) -> bool:
     )
 
 
-def _told(statement: Statement) -> str:
+def _told(statement: Permission) -> str:
     return f"{', '.join(statement.actions)} on {', '.join(statement.resources)}"
 
 

@@ -5,12 +5,12 @@ Roles are made and changed only under the names of the runs, and handed to Lambd
 """
 
 from pipelines.glacier.deploy.permissions.scope import Scope
-from pipelines.glacier.deploy.permissions.statements import Condition, Statement
+from shared.aws.permission import Condition, Permission
 
 _BASIC_EXECUTION = "AWSLambdaBasicExecutionRole"
 
 
-def operator_statements(scope: Scope) -> tuple[Statement, ...]:
+def operator_statements(scope: Scope) -> tuple[Permission, ...]:
     """Return everything the operator's commands need."""
     return (
         *_functions(scope),
@@ -19,15 +19,15 @@ def operator_statements(scope: Scope) -> tuple[Statement, ...]:
         *_jobs(scope),
         *_logs(scope),
         *_data(scope),
-        Statement(
+        Permission(
             "Who", ("sts:GetCallerIdentity",), ("*",), "every command asks first who it acts as"
         ),
     )
 
 
-def _functions(scope: Scope) -> tuple[Statement, ...]:
+def _functions(scope: Scope) -> tuple[Permission, ...]:
     return (
-        Statement(
+        Permission(
             "Function",
             (
                 "lambda:CreateFunction",
@@ -47,16 +47,16 @@ def _functions(scope: Scope) -> tuple[Statement, ...]:
             (scope.function_arn, f"{scope.function_arn}:*"),
             "deploy, validate, smoke test, roll back, submit",
         ),
-        Statement("Functions", ("lambda:ListFunctions",), ("*",), "which functions there are"),
+        Permission("Functions", ("lambda:ListFunctions",), ("*",), "which functions there are"),
     )
 
 
-def _roles(scope: Scope) -> tuple[Statement, ...]:
+def _roles(scope: Scope) -> tuple[Permission, ...]:
     names = dict.fromkeys((scope.execution_role, scope.task_role, scope.task_execution_role))
     roles = tuple(map(scope.role_arn, names))
     basic = f"arn:{scope.partition}:iam::aws:policy/service-role/{_BASIC_EXECUTION}"
     return (
-        Statement(
+        Permission(
             "Roles",
             (
                 "iam:CreateRole",
@@ -68,15 +68,15 @@ def _roles(scope: Scope) -> tuple[Statement, ...]:
             roles,
             "the roles of the runs are made, kept as generated, and asked what they allow",
         ),
-        Statement(
+        Permission(
             "RolePolicies",
             ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
             roles,
             "the one managed policy that older deployments attach",
             (Condition("ArnEquals", "iam:PolicyARN", (basic,)),),
         ),
-        Statement("RoleNames", ("iam:ListRoles",), ("*",), "which roles there are"),
-        Statement(
+        Permission("RoleNames", ("iam:ListRoles",), ("*",), "which roles there are"),
+        Permission(
             "PassRoles",
             ("iam:PassRole",),
             roles,
@@ -92,10 +92,10 @@ def _roles(scope: Scope) -> tuple[Statement, ...]:
     )
 
 
-def _images(scope: Scope) -> tuple[Statement, ...]:
+def _images(scope: Scope) -> tuple[Permission, ...]:
     return (
-        Statement("Registry", ("ecr:GetAuthorizationToken",), ("*",), "logging in to the registry"),
-        Statement(
+        Permission("Registry", ("ecr:GetAuthorizationToken",), ("*",), "log in to the registry"),
+        Permission(
             "Repository",
             (
                 "ecr:CreateRepository",
@@ -123,10 +123,10 @@ def _images(scope: Scope) -> tuple[Statement, ...]:
     )
 
 
-def _jobs(scope: Scope) -> tuple[Statement, ...]:
+def _jobs(scope: Scope) -> tuple[Permission, ...]:
     machine = scope.state_machine_arn
     found = (
-        Statement(
+        Permission(
             "Jobs",
             ("batch:SubmitJob", "batch:TerminateJob"),
             (
@@ -136,19 +136,19 @@ def _jobs(scope: Scope) -> tuple[Statement, ...]:
             ),
             "jobs are submitted and stopped",
         ),
-        Statement(
+        Permission(
             "Tasks",
             ("ecs:RunTask", "ecs:DescribeTasks", "ecs:StopTask"),
             (scope.arn("ecs", "task-definition/*"), scope.arn("ecs", "task/*")),
             "tasks are started, watched and stopped",
         ),
-        Statement(
+        Permission(
             "Definitions",
             ("ecs:RegisterTaskDefinition", "ecs:DescribeTaskDefinition"),
             ("*",),
             "what tasks consist of is registered, and compared before",
         ),
-        Statement(
+        Permission(
             "Looking",
             (
                 "batch:DescribeJobs",
@@ -163,7 +163,7 @@ def _jobs(scope: Scope) -> tuple[Statement, ...]:
     if not machine:
         return found
     runs = machine.replace(":stateMachine:", ":execution:") + ":*"
-    executions = Statement(
+    executions = Permission(
         "Executions",
         ("states:StartExecution", "states:DescribeExecution", "states:StopExecution"),
         (machine, runs),
@@ -172,13 +172,13 @@ def _jobs(scope: Scope) -> tuple[Statement, ...]:
     return (*found, executions)
 
 
-def _logs(scope: Scope) -> tuple[Statement, ...]:
+def _logs(scope: Scope) -> tuple[Permission, ...]:
     groups = tuple(
         scope.arn("logs", f"log-group:{name}")
         for name in (scope.function_log_group, scope.log_group)
     )
     return (
-        Statement(
+        Permission(
             "Logs",
             (
                 "logs:CreateLogGroup",
@@ -190,7 +190,7 @@ def _logs(scope: Scope) -> tuple[Statement, ...]:
             (*groups, *(f"{group}:*" for group in groups)),
             "logs are read; their groups are made with an end to how long they are kept",
         ),
-        Statement(
+        Permission(
             "LogGroups",
             ("logs:DescribeLogGroups",),
             ("*",),
@@ -199,9 +199,9 @@ def _logs(scope: Scope) -> tuple[Statement, ...]:
     )
 
 
-def _data(scope: Scope) -> tuple[Statement, ...]:
+def _data(scope: Scope) -> tuple[Permission, ...]:
     found = (
-        Statement(
+        Permission(
             "Bucket",
             (
                 "s3:CreateBucket",
@@ -214,7 +214,7 @@ def _data(scope: Scope) -> tuple[Statement, ...]:
             (scope.bucket_arn,),
             "the one bucket is made ready and listed; it is never removed",
         ),
-        Statement(
+        Permission(
             "Objects",
             ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
             (scope.project_objects, *scope.result_objects),
@@ -225,5 +225,5 @@ def _data(scope: Scope) -> tuple[Statement, ...]:
         return found
     return (
         *found,
-        Statement("Topic", ("sns:Subscribe",), (scope.topic_arn,), "an address is subscribed"),
+        Permission("Topic", ("sns:Subscribe",), (scope.topic_arn,), "an address is subscribed"),
     )

@@ -16,13 +16,12 @@ from collections.abc import Callable, Mapping
 from pipelines.glacier.deploy.permissions.operator_policy import operator_statements
 from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.deploy.permissions.statements import (
-    Condition,
     Document,
-    Statement,
     policy_document,
     resource_document,
     trust_document,
 )
+from shared.aws.permission import Condition, Permission
 
 LAMBDA_SERVICE = "lambda.amazonaws.com"
 TASK_SERVICE = "ecs-tasks.amazonaws.com"
@@ -32,10 +31,10 @@ OPEN_SCENES = "sentinel-cogs"
 """Where the Sentinel-2 scenes lie that earth-search names; anybody may read them."""
 
 
-def execution_statements(scope: Scope) -> tuple[Statement, ...]:
+def execution_statements(scope: Scope) -> tuple[Permission, ...]:
     """Return what the function may do."""
     group = scope.arn("logs", f"log-group:{scope.function_log_group}")
-    logs = Statement(
+    logs = Permission(
         "GlacierLogs",
         ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"),
         (group, f"{group}:*"),
@@ -44,36 +43,36 @@ def execution_statements(scope: Scope) -> tuple[Statement, ...]:
     return (logs, *data_statements(scope))
 
 
-def task_statements(scope: Scope) -> tuple[Statement, ...]:
+def task_statements(scope: Scope) -> tuple[Permission, ...]:
     """Return what the containers of Batch, ECS and Fargate may do: the data, and nothing else."""
     return data_statements(scope)
 
 
-def data_statements(scope: Scope) -> tuple[Statement, ...]:
+def data_statements(scope: Scope) -> tuple[Permission, ...]:
     """Return what every run needs of S3, wherever it runs."""
     prefixes = (f"{scope.project_prefix}/*", f"{scope.base_path}/*")
     found = (
-        Statement(
+        Permission(
             "GlacierProject",
             ("s3:GetObject",),
             (scope.project_objects,),
             "the project's code and regions are read, never written",
         ),
-        Statement(
+        Permission(
             "GlacierResults",
             ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
             scope.result_objects,
             "results and records are written, large ones in parts; those that are there are read, "
             "so that finished scenes are not done again; nothing is removed",
         ),
-        Statement(
+        Permission(
             "GlacierListings",
             ("s3:ListBucket",),
             (scope.bucket_arn,),
             "listings show what is finished, and which files the project has",
             (Condition("StringLike", "s3:prefix", prefixes),),
         ),
-        Statement(
+        Permission(
             "GlacierMissing",
             ("s3:ListBucket",),
             (scope.bucket_arn,),
@@ -81,7 +80,7 @@ def data_statements(scope: Scope) -> tuple[Statement, ...]:
             "without any prefix shows the names of all keys",
             (Condition("Null", "s3:prefix", ("true",)),),
         ),
-        Statement(
+        Permission(
             "GlacierScenes",
             ("s3:GetObject",),
             (f"arn:{scope.partition}:s3:::{SCENE_BUCKET}/*",),
@@ -91,23 +90,23 @@ def data_statements(scope: Scope) -> tuple[Statement, ...]:
     return (*found, *_notices(scope))
 
 
-def task_execution_statements(scope: Scope) -> tuple[Statement, ...]:
+def task_execution_statements(scope: Scope) -> tuple[Permission, ...]:
     """Return what ECS itself does before and beside a container."""
     group = scope.arn("logs", f"log-group:{scope.log_group}")
     return (
-        Statement(
+        Permission(
             "GlacierRegistry",
             ("ecr:GetAuthorizationToken",),
             ("*",),
             "logging in to the registry, which knows no resource",
         ),
-        Statement(
+        Permission(
             "GlacierImage",
             ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
             (scope.repository_arn,),
             "the image is pulled",
         ),
-        Statement(
+        Permission(
             "GlacierTaskLogs",
             ("logs:CreateLogStream", "logs:PutLogEvents"),
             (f"{group}:*",),
@@ -116,7 +115,7 @@ def task_execution_statements(scope: Scope) -> tuple[Statement, ...]:
     )
 
 
-def endpoint_statements(scope: Scope) -> tuple[Statement, ...]:
+def endpoint_statements(scope: Scope) -> tuple[Permission, ...]:
     """Return what the policy of a VPC's endpoint for S3 must let through, if it has one.
 
     Without the layers no image can be pulled: the registry keeps them in a bucket of its own, and
@@ -125,28 +124,28 @@ def endpoint_statements(scope: Scope) -> tuple[Statement, ...]:
     """
     partition = f"arn:{scope.partition}:s3:::"
     return (
-        Statement(
+        Permission(
             "GlacierData",
             ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"),
             (scope.project_objects, *scope.result_objects),
             "project, results and records",
         ),
-        Statement(
+        Permission(
             "GlacierBucket", ("s3:ListBucket",), (scope.bucket_arn,), "listings of the bucket"
         ),
-        Statement(
+        Permission(
             "GlacierScenes",
             ("s3:GetObject",),
             (f"{partition}{SCENE_BUCKET}/*",),
             "Landsat's scenes",
         ),
-        Statement(
+        Permission(
             "GlacierLayers",
             ("s3:GetObject",),
             (layer_objects(scope.aws_region, scope.partition),),
             "the layers of the image",
         ),
-        Statement(
+        Permission(
             "GlacierOpenScenes",
             ("s3:GetObject",),
             (f"{partition}{OPEN_SCENES}/*",),
@@ -162,7 +161,7 @@ def layer_objects(aws_region: str, partition: str = "aws") -> str:
 
 def policy_documents(scope: Scope) -> Mapping[str, Document]:
     """Return every document by its name."""
-    identities: Mapping[str, Callable[[Scope], tuple[Statement, ...]]] = {
+    identities: Mapping[str, Callable[[Scope], tuple[Permission, ...]]] = {
         "operator": operator_statements,
         "execution": execution_statements,
         "task": task_statements,
@@ -182,8 +181,8 @@ def task_trust(scope: Scope) -> Document:
     return trust_document(TASK_SERVICE, (here,))
 
 
-def _notices(scope: Scope) -> tuple[Statement, ...]:
+def _notices(scope: Scope) -> tuple[Permission, ...]:
     if not scope.topic_arn:
         return ()
     reason = "somebody is told that a run has ended or failed"
-    return (Statement("GlacierNotices", ("sns:Publish",), (scope.topic_arn,), reason),)
+    return (Permission("GlacierNotices", ("sns:Publish",), (scope.topic_arn,), reason),)

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
-import anyio
 from aiohttp import web
+
+from pipelines.glacier.deploy.probes.loopback import serving
 
 _OBJECT_BYTES_MAX = 8 << 20
 _OBJECTS_MAX = 1000
@@ -134,16 +135,8 @@ class EmptyServices:
 async def open_services() -> AsyncIterator[EmptyServices]:
     """Serve both on one free port of loopback for the length of a block."""
     services = EmptyServices()
-    runner = web.AppRunner(services.application(), handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        services.port = int(runner.addresses[0][1])
+    async with serving(services.application()) as services.port:
         yield services
-    finally:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(10.0):
-            await runner.cleanup()
 
 
 def _refusal(status: int, code: str, *, with_body: bool = True) -> web.Response:

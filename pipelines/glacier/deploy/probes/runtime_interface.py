@@ -13,6 +13,7 @@ from uuid import uuid4
 import anyio
 from aiohttp import web
 
+from pipelines.glacier.deploy.probes.loopback import serving
 from shared.errors import PermanentError
 
 _VERSION = "/2018-06-01/runtime"
@@ -112,17 +113,11 @@ class RuntimeInterface:
 async def open_interface() -> AsyncIterator[RuntimeInterface]:
     """Serve the interface on a free port of loopback for the length of a block."""
     interface = RuntimeInterface()
-    runner = web.AppRunner(interface.application(), handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        interface.port = int(runner.addresses[0][1])
-        yield interface
-    finally:
-        interface.close()
-        with anyio.CancelScope(shield=True), anyio.move_on_after(10.0):
-            await runner.cleanup()
+    async with serving(interface.application()) as interface.port:
+        try:
+            yield interface
+        finally:
+            interface.close()
 
 
 def _headers(event: _Event) -> Mapping[str, str]:

@@ -1,8 +1,6 @@
 """Sentinel-2's step between a catalogue and an output folder: what lies there afterwards."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,33 +17,13 @@ from tests.support.glacier_sentinel2 import (
     GRID,
     POST_PROCESS,
     REGION,
+    SECOND,
+    SECOND_ACQUISITION,
     Sentinel2Ground,
     halves,
     partly,
     whole,
 )
-from tests.support.glacier_stac import StacServer
-
-SECOND = "20240806T143749"
-SECOND_ACQUISITION = "S2B_MSIL2A_20240806T143749_N0511_R039"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[StacServer]:
-    """The catalogue, once for all tests."""
-    with StacServer() as stac:
-        yield stac
-
-
-@pytest.fixture
-def ground(
-    server: StacServer,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Sentinel2Ground:
-    """An empty output folder, and an empty catalogue."""
-    return Sentinel2Ground(tmp_path, server, capsys, monkeypatch)
 
 
 def test_scene_of_two_tiles_lies_where_later_steps_look_for_it(ground: Sentinel2Ground) -> None:

@@ -1,8 +1,5 @@
 """Sentinel-2's step where something is wrong: what fails, what goes on, and what is told."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
@@ -14,31 +11,12 @@ from tests.support.glacier_sentinel2 import (
     CLEAR,
     POST_PROCESS,
     REGION,
+    SECOND,
+    SECOND_ACQUISITION,
     Sentinel2Ground,
     whole,
 )
-from tests.support.glacier_stac import StacServer, status, xml_page
-
-SECOND = "20240806T143749"
-SECOND_ACQUISITION = "S2B_MSIL2A_20240806T143749_N0511_R039"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[StacServer]:
-    """The catalogue, once for all tests."""
-    with StacServer() as stac:
-        yield stac
-
-
-@pytest.fixture
-def ground(
-    server: StacServer,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Sentinel2Ground:
-    """An empty output folder, and an empty catalogue."""
-    return Sentinel2Ground(tmp_path, server, capsys, monkeypatch)
+from tests.support.glacier_stac import status, xml_page
 
 
 def test_template_that_is_broken_is_replaced(ground: Sentinel2Ground) -> None:

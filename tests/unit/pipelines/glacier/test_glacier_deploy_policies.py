@@ -20,10 +20,10 @@ from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.deploy.permissions.statements import (
     POLICY_CHARACTERS_MAX,
     WITHOUT_RESOURCES,
-    Condition,
-    Statement,
     policy_document,
+    resource_document,
 )
+from shared.aws.permission import Condition, Permission
 
 SCOPE = Scope(
     "us-west-2",
@@ -49,7 +49,7 @@ _NEEDED = """
 """
 
 
-def _all_statements() -> Iterator[Statement]:
+def _all_statements() -> Iterator[Permission]:
     yield from operator_statements(SCOPE)
     yield from execution_statements(SCOPE)
     yield from task_statements(SCOPE)
@@ -172,7 +172,7 @@ def test_names_may_be_references_of_a_template() -> None:
         {"reason": ""},
     ],
 )
-def test_a_statement_that_is_too_wide_cannot_be_made(wrong: dict[str, object]) -> None:
+def test_a_statement_that_is_too_wide_cannot_be_written(wrong: dict[str, object]) -> None:
     """What cannot be written down cannot be deployed by mistake."""
     good: dict[str, object] = {
         "sid": "Good",
@@ -180,15 +180,17 @@ def test_a_statement_that_is_too_wide_cannot_be_made(wrong: dict[str, object]) -
         "resources": ("arn:aws:s3:::b/*",),
         "reason": "it is read",
     }
-    Statement(**good)  # type: ignore[arg-type]  # a table of fields
+    policy_document([Permission(**good)])  # type: ignore[arg-type]  # a table of fields
+    bad = Permission(**{**good, **wrong})  # type: ignore[arg-type]  # the same
 
-    with pytest.raises(ValueError, match="statement"):
-        Statement(**{**good, **wrong})  # type: ignore[arg-type]  # the same
+    for write in (policy_document, resource_document):
+        with pytest.raises(ValueError, match="statement"):
+            write([bad])
 
 
 def test_a_document_has_each_name_once() -> None:
     """IAM refuses the second of the same name."""
-    statement = Statement("Same", ("s3:GetObject",), ("arn:aws:s3:::b/*",), "it is read")
+    statement = Permission("Same", ("s3:GetObject",), ("arn:aws:s3:::b/*",), "it is read")
 
     with pytest.raises(ValueError, match="twice"):
         policy_document([statement, statement])
@@ -199,4 +201,4 @@ def test_a_document_that_is_too_long_is_refused_here() -> None:
     many = tuple(f"arn:aws:s3:::b/{number:040d}" for number in range(200))
 
     with pytest.raises(ValueError, match="characters"):
-        policy_document([Statement("Long", ("s3:GetObject",), many, "it is read")])
+        policy_document([Permission("Long", ("s3:GetObject",), many, "it is read")])

@@ -12,6 +12,7 @@ from pipelines.glacier.submit.result import Result
 from pipelines.glacier.submit.submission_log import LOG_PATH, append_entries, begun, ended
 from tests.support.glacier_command import Submit, submit_in
 from tests.support.glacier_plans import plan_of
+from tests.support.made_up_secrets import secret_key
 
 _NOW = datetime(2024, 8, 1, 12, 30, 5, 7000, tzinfo=UTC)
 
@@ -74,7 +75,7 @@ def test_lines_are_added_to_what_is_there(tmp_path: Path) -> None:
 
 def test_what_an_answer_says_stays_one_harmless_line(tmp_path: Path) -> None:
     """Errors come from outside, and may hold what a terminal obeys, or a key."""
-    secret = "aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYabcdefghi1"
+    secret = f"aws_secret_access_key={secret_key().decode()}"
 
     append_entries(tmp_path, [(40, f"a\nb\x1b[2J {secret}"), (20, "c")], _NOW)
 

@@ -18,10 +18,10 @@ from pipelines.glacier.transfer.excludes import (
 from pipelines.glacier.transfer.rule_flags import EXCLUDE, rules_of
 from pipelines.glacier.transfer.secret_guard import secret_content, secret_name
 from pipelines.glacier.values import Values
+from tests.support.made_up_secrets import begin_private_key, key_id, secret_key
 from tests.support.soak import repetitions
 
-_KEY_ID = b"AKIAABCDEFGHIJKLMNOP"
-_KEY = b"wJalrXUtnFEMI/K7MDENG+bPxRfiCYabcdefghi1"
+_KEY_ID, _KEY = key_id(), secret_key()
 
 
 @pytest.mark.parametrize("folder", ["", "deep/er/"])
@@ -114,8 +114,8 @@ def test_a_public_key_and_a_template_are_no_secrets() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"-----BEGIN RSA PRIVATE KEY-----\n" + b"A" * 64 + b"\n",
-        b"-----BEGIN PRIVATE KEY-----\r\n" + b"b" * 64,
+        begin_private_key("RSA") + b"\n" + b"A" * 64 + b"\n",
+        begin_private_key() + b"\r\n" + b"b" * 64,
         b"Access key ID,Secret access key\nAKIA,x\n",
         b"\xef\xbb\xbfUser name,Access key ID,Secret access key\r\nbob,A,b\r\n",
         b"aws_access_key_id = " + _KEY_ID + b"\naws_secret_access_key = " + _KEY + b"\n",
@@ -132,7 +132,7 @@ def test_a_secret_is_known_by_what_is_in_it(content: bytes) -> None:
     [
         b"",
         b"-----BEGIN CERTIFICATE-----\n" + b"A" * 64,
-        b"header = '-----BEGIN RSA PRIVATE KEY-----'\n",
+        b"header = '" + begin_private_key("RSA") + b"'\n",
         b"Access key ID,Secret access key\n",
         b"id AKIAIOSFODNN7EXAMPLE and " + _KEY,
         _KEY_ID + b" alone",

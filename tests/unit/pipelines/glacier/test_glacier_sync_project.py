@@ -11,6 +11,7 @@ from pipelines.glacier.transfer.digests import local_digests
 from pipelines.glacier.transfer.excludes import DEFAULT_RULES, Rules
 from pipelines.glacier.transfer.local_project import BadProject, Left, read_project
 from pipelines.glacier.transfer.manifest import Entry, project_digest
+from tests.support.made_up_secrets import begin_private_key
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_what_stays_here_is_told_by_name(root: Path) -> None:
     for path in (".git/HEAD", "a.log", "lib/key.pem", "env312/pyvenv.cfg", "env312/bin/x.py"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text("x")
-    (root / "notes.ini").write_bytes(b"-----BEGIN PRIVATE KEY-----\n" + b"A" * 64)
+    (root / "notes.ini").write_bytes(begin_private_key() + b"\n" + b"A" * 64)
 
     project = read_project(root, DEFAULT_RULES)
 
@@ -231,7 +232,7 @@ def test_a_configuration_that_is_excluded_is_told_as_that(root: Path) -> None:
 
 def test_a_secret_in_the_configuration_is_refused(root: Path) -> None:
     """Without the file the project is none, and with it the secret leaves the machine."""
-    (root / "config.ini").write_bytes(b"-----BEGIN PRIVATE KEY-----\n" + b"A" * 64)
+    (root / "config.ini").write_bytes(begin_private_key() + b"\n" + b"A" * 64)
 
     with pytest.raises(BadProject, match=r"'config\.ini' holds a private key; take that out"):
         read_project(root, DEFAULT_RULES)
