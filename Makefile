@@ -99,11 +99,13 @@ bench: install ## uploader against aws s3 mv, s5cmd mv and rclone move; prints a
 
 lock: install ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --universal --generate-hashes --no-annotate --no-header -o requirements/runtime.txt
-	uv pip compile -q pyproject.toml --extra glacier --extra neowise --extra podcast --group dev --group build --universal --generate-hashes --no-annotate --no-header -o requirements/dev.txt
+	uv pip compile -q pyproject.toml --extra detector --extra glacier --extra neowise --extra podcast --extra wildlife --group dev --group build --universal --generate-hashes --no-annotate --no-header -o requirements/dev.txt
 	uv pip compile -q pyproject.toml --extra glacier -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/glacier.txt
 	uv pip compile -q pipelines/glacier/image/requirements.in -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o pipelines/glacier/image/requirements.txt
 	uv pip compile -q pyproject.toml --extra neowise -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/neowise.txt
 	uv pip compile -q pyproject.toml --extra podcast -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/podcast.txt
+	uv pip compile -q pyproject.toml --extra wildlife -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/wildlife.txt
+	uv pip compile -q pyproject.toml --extra detector -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/detector.txt
 	uv pip compile -q pyproject.toml requirements/infra.in -c requirements/dev.txt --group build --universal --generate-hashes --no-annotate --no-header -o requirements/infra.txt
 	uv pip compile -q --group pyproject.toml:build -c requirements/dev.txt --universal --generate-hashes --no-annotate --no-header -o requirements/build.txt
 	uv pip compile -q requirements/bench.in --universal --generate-hashes --no-annotate --no-header -o requirements/bench.txt

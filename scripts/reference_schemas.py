@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from pipelines.wildlife.document.model import InputDocument
+from pipelines.wildlife.models.input import InputDocument
 
 _MODELS: Mapping[str, type[BaseModel]] = {"input": InputDocument}
 

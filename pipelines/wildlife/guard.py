@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipelines.wildlife.costs.estimate import Estimate, Work, check_budget, estimate
+from pipelines.wildlife.costs.estimate import Estimate, Work, check_budget, estimate, fits_budget
 from pipelines.wildlife.costs.prices import PriceBook
 from pipelines.wildlife.document.checks import Request
 from pipelines.wildlife.errors import InvalidInput
@@ -38,6 +38,8 @@ class Queues:
     """Where the detection waits for a machine."""
 
     spot: str
+    either: str
+    """Spare capacity, with on-demand behind it."""
     on_demand: str
 
 
@@ -54,13 +56,7 @@ def estimate_run(request: Request, found: Found, prices: PriceBook) -> Estimate:
     """Return what a run over these pictures costs; InvalidInput where there is none."""
     if not found.used:
         raise InvalidInput(f"input_uri {str(request.source)!r} holds no picture")
-    work = Work(
-        pictures=found.used,
-        seconds_per_image=seconds_per_image(found.taken),
-        spot=request.document.use_spot,
-        max_job_duration=request.document.max_job_duration,
-    )
-    return estimate(work, prices)
+    return estimate(_work(request, found, spot=request.document.use_spot), prices)
 
 
 def guard_budget(
@@ -77,7 +73,8 @@ def guard_budget(
         BudgetExceeded: it would cost more than it may.
     """
     document, target = request.document, request.target
-    costs = estimate_run(request, found, find_prices(request, books))
+    prices = find_prices(request, books)
+    costs = estimate_run(request, found, prices)
     check_budget(costs.estimated_total_dkk, document.budget_dkk)
     duration = document.max_job_duration
     return {
@@ -100,7 +97,24 @@ def guard_budget(
         "stage0_output_uri": target.join("stage0/"),
         "intermediate_uri": target.join("stage1/"),
         "weather_uri": target.join("weather/"),
-        "job_queue": queues.spot if document.use_spot else queues.on_demand,
+        "job_queue": _queue(request, found, prices, queues),
         "batch_state_timeout_s": duration * 2 + _QUEUE_SECONDS,
         "warnings": [*request.warnings, *costs.warnings],
     }
+
+
+def _queue(request: Request, found: Found, prices: PriceBook, queues: Queues) -> str:
+    """Choose the queue: on-demand may stand in for spare capacity where the budget allows it."""
+    if not request.document.use_spot:
+        return queues.on_demand
+    dear = estimate(_work(request, found, spot=False), prices).estimated_total_dkk
+    return queues.either if fits_budget(dear, request.document.budget_dkk) else queues.spot
+
+
+def _work(request: Request, found: Found, *, spot: bool) -> Work:
+    return Work(
+        pictures=found.used,
+        seconds_per_image=seconds_per_image(found.taken),
+        spot=spot,
+        max_job_duration=request.document.max_job_duration,
+    )

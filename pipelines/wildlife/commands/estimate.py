@@ -12,9 +12,10 @@ from pipelines.wildlife.costs.prices import BOOKS, PriceBook
 from pipelines.wildlife.document.checks import Request, check_document
 from pipelines.wildlife.errors import BudgetExceeded, WildlifeStatus
 from pipelines.wildlife.guard import Found, estimate_run, find_prices
-from pipelines.wildlife.listing import find_in_bucket, find_in_folder
+from pipelines.wildlife.listing import find_pictures
 from pipelines.wildlife.pictures import guess_count
-from shared.engine import EngineOptions, open_engine
+from pipelines.wildlife.storage.opening import open_storage
+from shared.engine import EngineOptions
 from shared.errors import ExitStatus
 from shared.flags import OneLineParser
 from shared.lifecycle import run
@@ -93,17 +94,14 @@ def _find(request: Request, options: argparse.Namespace) -> Found:
     found: list[Found] = []
 
     async def look() -> ExitStatus:
-        if request.source.scheme == "file":
-            found.append(await find_in_folder(request.source, limit))
-            return ExitStatus.DONE
         asked = EngineOptions(
             aws_region=options.aws_region,
             profile=options.profile,
             endpoint_url=options.endpoint_url,
             in_flight=1,
         )
-        async with open_engine(asked, journal=None) as engine:
-            found.append(await find_in_bucket(engine.store, request.source, limit))
+        async with open_storage([str(request.source)], asked) as storage:
+            found.append(await find_pictures(storage, request.source, limit))
         return ExitStatus.DONE
 
     run(look)

@@ -79,9 +79,14 @@ def estimate(work: Work, prices: PriceBook) -> Estimate:
     )
 
 
+def fits_budget(total_dkk: float, budget_dkk: float) -> bool:
+    """Tell whether a total may be spent; exactly the budget may."""
+    return total_dkk - budget_dkk <= _TOLERANCE
+
+
 def check_budget(total_dkk: float, budget_dkk: float) -> None:
     """Refuse what costs more than it may; BudgetExceeded. Exactly the budget passes."""
-    if total_dkk - budget_dkk > _TOLERANCE:
+    if not fits_budget(total_dkk, budget_dkk):
         raise BudgetExceeded(
             f"Estimated cost exceeds budget: estimated {total_dkk:.4f} DKK > "
             f"budget {budget_dkk:.4f} DKK"

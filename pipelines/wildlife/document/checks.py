@@ -17,9 +17,9 @@ from hashlib import sha256
 
 from pydantic import ValidationError
 
-from pipelines.wildlife.document.model import InputDocument
 from pipelines.wildlife.document.places import Place, parse_place
 from pipelines.wildlife.errors import InvalidInput
+from pipelines.wildlife.models.input import InputDocument
 
 DOCUMENT_BYTES_MAX = 256 * 1024
 _SHOWN_MAX = 80

@@ -7,12 +7,14 @@ slash in between.
 import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 Scheme: TypeAlias = Literal["s3", "file"]
 
 _BUCKET = re.compile(r"[a-z0-9.-]{3,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ODD = "surrogateescape"
+"""A file's name is bytes; those that are no UTF-8 come back as they were."""
 _LONGEST = 900
 """Bytes: a key has 1024, and names are put behind this."""
 
@@ -28,7 +30,7 @@ class Place:
 
     def __str__(self) -> str:
         """Return it as it is written."""
-        return f"{self.scheme}://{self.bucket}{'/' if self.scheme == 's3' else ''}{self.prefix}"
+        return self.join("")
 
     @property
     def last_segment(self) -> str:
@@ -36,14 +38,38 @@ class Place:
         return self.prefix.rstrip("/").rpartition("/")[2]
 
     def join(self, relative: str) -> str:
-        """Return the URI of something below."""
-        return f"{self}{relative}"
+        """Return the URI of something below. Keys are taken as they are, paths are quoted."""
+        if self.scheme == "file":
+            return f"file://{quote(self.prefix + relative, errors=_ODD)}"
+        return f"s3://{self.bucket}/{self.prefix}{relative}"
 
     def overlaps(self, other: "Place") -> bool:
         """Tell whether either contains the other, or they are the same."""
         if (self.scheme, self.bucket) != (other.scheme, other.bucket):
             return False
         return self.prefix.startswith(other.prefix) or other.prefix.startswith(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One object or file: a bucket and its key, or a path; `bucket` is empty for a file."""
+
+    scheme: Scheme
+    bucket: str
+    name: str
+
+
+def locate(uri: str) -> Location:
+    """Read a URI that `Place.join` has made; ValueError for anything else."""
+    scheme, found, rest = uri.partition("://")
+    if found and scheme == "s3":
+        bucket, slash, key = rest.partition("/")
+        if _BUCKET.fullmatch(bucket) and slash and key:
+            return Location("s3", bucket, key)
+    path = unquote(rest, errors=_ODD)
+    if found and scheme == "file" and path.startswith("/") and "\0" not in path:
+        return Location("file", "", path)
+    raise ValueError(f"{uri[:200]!r} is neither s3://bucket/key nor file:///path")
 
 
 def parse_place(text: str) -> Place:

@@ -20,7 +20,7 @@ from pipelines.wildlife.pictures import BadCamera, camera_of, first_pictures, se
 from tests.unit.pipelines.wildlife.test_wildlife_document import EXAMPLE
 
 _BOOK = BOOKS[REFERENCE]
-_QUEUES = Queues(spot="spot-queue", on_demand="sure-queue")
+_QUEUES = Queues(spot="spot-queue", either="either-queue", on_demand="sure-queue")
 _NOW = datetime(2026, 11, 21, 18, 0, 5, tzinfo=UTC)
 
 
@@ -104,7 +104,7 @@ def test_the_guard_adds_to_the_document_and_drops_nothing() -> None:
     assert payload["started_at"] == "2026-11-21T18:00:05Z"
     assert payload["intermediate_uri"] == "s3://bucket/out/run_001/stage1/"
     assert payload["batch_state_timeout_s"] == 3600 * 2 + 1800
-    assert payload["job_queue"] == "spot-queue"
+    assert payload["job_queue"] == "either-queue"
     assert payload["budget_remaining_dkk"] == 25 - float(str(payload["estimated_total_dkk"]))
 
 
@@ -161,3 +161,22 @@ def test_the_first_pictures_are_those_of_the_first_bytes() -> None:
     names = ["b.jpg", "B.jpg", "é.jpg", "a/1.jpg", "a-1.jpg"]
 
     assert first_pictures(names, 4) == ["B.jpg", "a-1.jpg", "a/1.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("said", "queue"),
+    [
+        ({"use_spot": True, "budget_dkk": 25}, "either-queue"),
+        ({"use_spot": True, "budget_dkk": 0.2}, "spot-queue"),
+        ({"use_spot": False, "budget_dkk": 25}, "sure-queue"),
+    ],
+)
+def test_on_demand_stands_in_for_spot_only_within_the_budget(
+    said: dict[str, object], queue: str
+) -> None:
+    """Whoever asked for spare capacity must not pay three times as much without being asked."""
+    request = check_document({**EXAMPLE, **said})
+
+    payload = guard_budget(request, Found(1200, Counter({"cam01": 1200})), BOOKS, _QUEUES, _NOW)
+
+    assert payload["job_queue"] == queue

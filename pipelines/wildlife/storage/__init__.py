@@ -1,0 +1,1 @@
+"""Pictures and results where they lie: in a bucket, or in a folder."""
