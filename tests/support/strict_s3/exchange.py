@@ -77,21 +77,29 @@ class Exchange:
         self._line = line
         self._trouble: Trouble = NO_TROUBLE
         self._call: Call | None = None
+        self._sequence = 0
+        self._method = ""
 
     async def run(self, request: BaseRequest) -> Response:
-        """Answer, or break the connection off; either way it is in the history afterwards."""
-        sequence = self._ground.history.tick()
-        status, code = 0, ""
+        """Answer, or break the connection off; either way it is in the history by then.
+
+        Whoever has the answer, or the end of it, may look into the history at once.
+        """
+        sequence = self._sequence = self._ground.history.tick()
+        self._method = request.method
+        answered = False
         try:
             reply = self._dressed(await self._reply(sequence, request), sequence)
-            response = await self._send(request, reply)
             if not self._trouble.halves:
-                status, code = reply.status, reply.code
+                self._record(reply.status, reply.code)
+            response = await self._send(request, reply)
+            answered = True
         except (Broken, ConnectionError, ClientPayloadError):
             # aiohttp wants something to send; the connection is gone and nobody will see it.
             response = Response()
         finally:
-            self._record(sequence, request.method, status, code)
+            if not answered:
+                self._record(0, "")
         return response
 
     async def _reply(self, sequence: int, request: BaseRequest) -> Reply:
@@ -129,6 +137,7 @@ class Exchange:
                 case Fail():
                     raise _injected(effect)
                 case Reset():
+                    self._record(0, "")
                     self._line.reset()
                     raise Broken
                 case NoAnswer():
@@ -172,6 +181,7 @@ class Exchange:
 
     async def _send(self, request: BaseRequest, reply: Reply) -> Response:
         if self._trouble.halves:
+            self._record(0, "")
             self._line.send_half(reply)
             raise Broken
         headers = dict(reply.headers)
@@ -182,12 +192,13 @@ class Exchange:
         await response.write_eof()
         return response
 
-    def _record(self, sequence: int, method: str, status: int, code: str) -> None:
+    def _record(self, status: int, code: str) -> None:
+        """Put it into the history, in the place of what was said of it before."""
         call = self._call
         self._ground.history.add_request(
             RequestRecord(
-                sequence=sequence,
-                method=method,
+                sequence=self._sequence,
+                method=self._method,
                 operation=call.operation.value if call else Operation.UNKNOWN.value,
                 bucket=call.bucket if call else "",
                 key=call.key if call else "",

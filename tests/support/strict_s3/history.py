@@ -61,7 +61,7 @@ class History:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sequence = 0
-        self._requests: list[RequestRecord] = []
+        self._requests: dict[int, RequestRecord] = {}
         self._mutations: list[Mutation] = []
 
     def tick(self) -> int:
@@ -71,9 +71,9 @@ class History:
             return self._sequence
 
     def add_request(self, record: RequestRecord) -> None:
-        """Remember a request that is over."""
+        """Remember a request whose answer is about to leave, or did not get through after all."""
         with self._lock:
-            self._requests.append(record)
+            self._requests[record.sequence] = record
 
     def add_mutation(self, mutation: Mutation) -> None:
         """Remember a change."""
@@ -83,7 +83,7 @@ class History:
     def requests(self) -> list[RequestRecord]:
         """Return the requests that are over, in the order of their arrival."""
         with self._lock:
-            return sorted(self._requests, key=lambda record: record.sequence)
+            return [record for _, record in sorted(self._requests.items())]
 
     def mutations(self, bucket: str | None = None, key: str | None = None) -> list[Mutation]:
         """Return the changes in order, of one bucket or key when named."""
@@ -106,7 +106,7 @@ class History:
         with self._lock:
             return sum(
                 1
-                for record in self._requests
+                for record in self._requests.values()
                 if (operation is None or fnmatchcase(record.operation, operation))
                 and bucket in (None, record.bucket)
                 and key in (None, record.key)
