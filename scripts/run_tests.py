@@ -28,6 +28,7 @@ _CHECKS: Sequence[tuple[str, Sequence[str]]] = (
 # The longest modules come first, so that none of them is left to run alone at the end.
 _SUITES = ("acceptance", "integration", "contract", "unit")
 _COMPILED = ("shared", "daemons", "pipelines", "scripts", "tests/support")
+_WRITES_NOTHING = "PYTHONDONTWRITEBYTECODE"
 # CDK has an environment of its own, and its tests share what was synthesised once.
 _OF_INFRA = _ROOT / ".venv-infra" / "bin" / "python"
 # Many tests wait for a daemon most of their time, so there is one process more than processors.
@@ -62,10 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts: list[Part] = []
     with TemporaryDirectory(prefix="towpath-tests-") as folder:
         beside = _start_infra(Path(folder)) if part in {None, "infra"} else None
+        rewriting = _start_rewriting() if part is None else None
         if part in {None, "checks"}:
             parts += [_run_check(name, command) for name, command in _CHECKS]
         if beside is not None:
             parts.append(beside.finish())
+        if rewriting is not None:
+            rewriting.wait()
         suites = _SUITES if part is None else tuple({part} & set(_SUITES))
         if suites:
             parts += _run_suites(suites, Path(folder))
@@ -107,15 +111,30 @@ def _start_infra(folder: Path) -> _Beside:
     return _Beside(process, output, report, time.monotonic())
 
 
+def _start_rewriting() -> "subprocess.Popen[bytes]":
+    """Have pytest rewrite the assertions of every module once, and keep what it has written.
+
+    Each of the processes that run the tests would do it by itself: half of what collecting takes.
+    Whether it succeeds does not matter; what is wrong with a module is told when it is run.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != _WRITES_NOTHING}
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", *_folders(_SUITES)]
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=nothing, stderr=nothing)
+
+
+def _folders(suites: Sequence[str]) -> Sequence[str]:
+    return [f"tests/{suite}" for suite in suites]
+
+
 def _run_suites(suites: Sequence[str], folder: Path) -> Sequence[Part]:
     """Run the tests of several parts in one go; their seconds are those of the tests, added up."""
     # Hundreds of processes are started that write no bytecode, and would compile it each time.
     subprocess.run([sys.executable, "-m", "compileall", "-q", *_COMPILED], cwd=_ROOT, check=False)
     print(f"== tests: {', '.join(suites)}", flush=True)
     report = folder / "tests.xml"
-    folders = [f"tests/{suite}" for suite in suites]
-    command = [sys.executable, "-m", "pytest", "-q", *_SIDE_BY_SIDE, *folders]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", *_SIDE_BY_SIDE, *_folders(suites)]
+    environment = {**os.environ, _WRITES_NOTHING: "1"}
     done = subprocess.run(
         [*command, f"--junitxml={report}"], cwd=_ROOT, env=environment, check=False
     )
