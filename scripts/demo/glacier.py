@@ -12,9 +12,10 @@ from anyio import to_thread
 
 from scripts.demo.board import Row
 from scripts.demo.checks import Check
-from scripts.demo.children import Child, Children, open_children
+from scripts.demo.children import Children, open_children
+from scripts.demo.ended import Ended, run_to_end
 from scripts.demo.glacier_board import standing
-from scripts.demo.glacier_facts import Ended, Ending, find, job_of, scene_key, struck_job
+from scripts.demo.glacier_facts import Ending, find, job_of, scene_key, struck_job
 from scripts.demo.glacier_land import FIRST_DAY, LAST_DAY, PASSES
 from scripts.demo.glacier_picture import draw_scene
 from scripts.demo.glacier_verdict import judge
@@ -25,7 +26,7 @@ from scripts.demo.glacier_world import (
     GlacierWorld,
     open_glacier_world,
 )
-from scripts.demo.stage import Stage, within
+from scripts.demo.stage import Stage
 
 TITLE = "Glacier runs"
 MEANING = (
@@ -187,23 +188,19 @@ class _Story:
     ) -> Ended:
         """Run a command of `towpath glacier` to its end."""
         log = self._stage.folder / f"{name or verb}.log"
-        printed = log.with_suffix(".out")
-        child = await self._children.start(
-            verb,
-            self._world.command(verb, *words),
-            log=log,
-            environ=self._world.environ() if environ is None else environ,
-            piped=True,
-        )
-        with within(_RUN_SECONDS, f"the end of {verb}; see {log}"):
-            async with anyio.create_task_group() as tasks:
-                if watched:
-                    tasks.start_soon(self._watch)
-                body = await _said(child)
-                status = await child.process.wait()
-                tasks.cancel_scope.cancel()
-        printed.write_bytes(body)
-        return Ended(status, body.decode(errors="replace").splitlines())
+        async with anyio.create_task_group() as tasks:
+            if watched:
+                tasks.start_soon(self._watch)
+            ended = await run_to_end(
+                self._children,
+                verb,
+                self._world.command(verb, *words),
+                log=log,
+                seconds=_RUN_SECONDS,
+                environ=self._world.environ() if environ is None else environ,
+            )
+            tasks.cancel_scope.cancel()
+        return ended
 
     async def _watch(self) -> None:
         """Show where things stand, and take an instance away at the right moment."""
@@ -226,9 +223,3 @@ class _Story:
     def _tell(self, verb: str, ended: Ended) -> None:
         line = ended.said[-1] if ended.said else "nothing"
         self._stage.board.say(f"{verb}: exit status {ended.status}; {line.strip()}")
-
-
-async def _said(child: Child) -> bytes:
-    """Return all that a command prints, once it prints no more."""
-    stdout = child.process.stdout
-    return b"" if stdout is None else b"".join([piece async for piece in stdout])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.glacier.job_record import JobRecord
 from pipelines.glacier.layout import Sentinel2Layout
+from scripts.demo.ended import Ended
 from scripts.demo.glacier_land import PASSES, Glacier
 from scripts.demo.glacier_truth import Comparison, Truth
 from scripts.demo.glacier_world import BUCKET, PREFIX, STRUCK, GlacierWorld, expected_keys
@@ -17,20 +18,6 @@ _SHIFTED_MAX = 0.01
 """The contract's tolerance: one pixel in a hundred may be its neighbour."""
 _WRONG_MAX = 0.01
 """Where two zones meet, by the edge of what was seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A command that is over."""
-
-    status: int
-    said: Sequence[str]
-    """What it printed for people."""
-
-    def line(self, start: str) -> str:
-        """Return what it said after these words, the first time."""
-        found = (line.removeprefix(start) for line in self.said if line.startswith(start))
-        return next(found, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import pytest
 from pipelines.glacier.job_record import JobRecord, RunEntry, SceneEntry
 from pipelines.glacier.regions import Bounds
 from pipelines.glacier.step.grid import Grid
-from scripts.demo.glacier_facts import Ended, Ending, Found
+from scripts.demo.ended import Ended
+from scripts.demo.glacier_facts import Ending, Found
 from scripts.demo.glacier_land import GLACIERS, glaciers_of
 from scripts.demo.glacier_truth import Comparison, Truth
 from scripts.demo.glacier_verdict import judge
