@@ -25,6 +25,7 @@ CHAPTERS: Mapping[str, str] = {
     "handshake": "scripts.demo.handshake",
     "ingester": "scripts.demo.ingester",
     "glacier": "scripts.demo.glacier",
+    "wildlife": "scripts.demo.wildlife",
 }
 """Part to module; a module is imported when its part is played."""
 USUAL = ("uploader", "handshake")
