@@ -8,6 +8,7 @@
 set -euo pipefail
 
 for_tests=(
+    chromium     # looks at the report page of a wildlife run, and prints it
     dbus         # a person's own units linger by way of loginctl, which speaks it
     espeak-ng    # speaks the words of the podcasts that are made up for tests and demonstration
     ffmpeg       # and ffprobe, by which an episode's audio is looked into and cut

@@ -63,6 +63,21 @@ class RunSettings(AccountSettings):
     conf_threshold: Annotated[float, Option(metavar="SHARE", group="detection")] = Field(
         default=0.3, ge=0, le=1, description="Least score of a detection that is kept"
     )
+    image_size: Annotated[int, Option(metavar="PIXELS", group="detection")] = Field(
+        default=640,
+        ge=32,
+        le=4096,
+        description="Side of the square that pictures are shrunk into, if the model leaves it open",
+    )
+    batch_size: Annotated[int, Option(metavar="N", group="detection")] = Field(
+        default=16, ge=1, le=256, description="Pictures in the detector's hands at once"
+    )
+    chunk_pictures: Annotated[int, Option(metavar="N", group="detection")] = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        description="Pictures whose results are stored together: what an ended job loses at most",
+    )
     edge_policy: Annotated[Literal["review", "drop"], Option(group="detection")] = Field(
         default="review", description="What becomes of a box at the picture's border"
     )
@@ -75,7 +90,7 @@ class RunSettings(AccountSettings):
         description="Whether a sighting ends so long after its start, or after its last picture",
     )
     window_minutes: Annotated[float, Option(metavar="MINUTES", group="sightings")] = Field(
-        default=10.0, gt=0, le=1440, description="How long that is"
+        default=10.0, ge=0.1, le=1440, description="How long that is"
     )
     min_confidence: Annotated[float, Option(metavar="SHARE", group="sightings")] = Field(
         default=0.5, ge=0, le=1, description="Least confidence that counts as a sighting"
@@ -86,6 +101,9 @@ class RunSettings(AccountSettings):
     radius_meters: Annotated[float, Option(metavar="METRES", group="sightings")] = Field(
         default=5.0, gt=0, le=10_000, description="How far from its centre a place reaches"
     )
+    min_points: Annotated[int, Option(metavar="N", group="sightings")] = Field(
+        default=1, ge=1, le=1000, description="Sightings that make a place"
+    )
     known_places_uri: Annotated[str, Option(metavar="URI", group="sightings")] = Field(
         default="", description="known_clusters.json: places that have names already"
     )
@@ -93,8 +111,8 @@ class RunSettings(AccountSettings):
         default=False, description="Store crops and rows of people as well"
     )
 
-    weather: Annotated[list[str], Option(metavar="NAMES", group="weather")] = Field(
-        default=["auto"],
+    weather: Annotated[tuple[str, ...], Option(metavar="NAME", group="weather")] = Field(
+        default=("auto",),
         description=(
             "Providers in the order in which they are asked: frost, smhi, locationforecast, "
             "static, none; auto: static where a file is given, else frost with a client id, then "

@@ -52,6 +52,22 @@ class PredictionLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DropLine:
+    """One line of `stage1/dropped.jsonl`: a detection that was not kept."""
+
+    event_id: str
+    index: int
+    """Among the detections of the picture, as in `detection_id` and the names of crops."""
+    source_path: str
+    raw_label: str
+    det_score: float | None
+    """None where the detector gave none that is a number."""
+    bbox: Box | None
+    reason: str
+    """The first test that it failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionSummary:
     """`stage1/summary.json`: what the job was and did."""
 

@@ -1,6 +1,9 @@
 """The lines of `stage2/observations.jsonl`: sightings of one kind by one camera."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
 
 from pipelines.wildlife.models.moments import Latitude, Longitude, Moment, Share
 
@@ -25,7 +28,7 @@ class ObservationLine:
     species: str
     start_time: Moment
     end_time: Moment
-    duration_seconds: float
+    duration_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     max_confidence: Share
     avg_confidence: Share
     frame_count: int

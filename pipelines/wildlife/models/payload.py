@@ -61,6 +61,16 @@ class Stage2Results(_Said):
     observations_created: Count
     clusters_created: Count
     species_detected: Count
+    humans_excluded: Count = 0
+    """Observations of people, which were left out."""
+    low_confidence: Count = 0
+    """Detections that were too doubtful to count."""
+    short_videos: Count = 0
+    """Observations in videos that were too short to count."""
+    timelines_cut: Count = 0
+    """Observations whose timeline does not name every detection."""
+    overlaps: Count = 0
+    """Pairs of places that are hardly apart."""
     sink_format: Literal["parquet"] = "parquet"
 
 

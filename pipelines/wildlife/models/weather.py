@@ -19,7 +19,7 @@ class WeatherStatus(StrEnum):
     ERROR = "error"
     DEADLINE = "deadline"
     NOT_RUN = "not_run"
-    """The step failed as a whole; the run went on without it."""
+    """Nobody was asked: weather is switched off, or the step failed as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
