@@ -7,25 +7,57 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
+from pipelines.wildlife.models.detections import (
+    DetectionLine,
+    DetectionSummary,
+    DropLine,
+    PredictionLine,
+)
 from pipelines.wildlife.models.input import InputDocument
+from pipelines.wildlife.models.observations import ObservationLine
+from pipelines.wildlife.models.payload import Output, Payload
+from pipelines.wildlife.models.pictures import PictureErrorLine, PictureLine
+from pipelines.wildlife.models.report import RunReport
+from pipelines.wildlife.models.tables import DetectionRow, EventRow, ObservationRow
+from pipelines.wildlife.models.weather import WeatherLine
 
-_MODELS: Mapping[str, type[BaseModel]] = {"input": InputDocument}
+_GIVEN: Mapping[str, type] = {"input": InputDocument, "payload": Payload}
+"""What others write, and is checked here: fields with a default may be missing."""
+_WRITTEN: Mapping[str, type] = {
+    "output": Output,
+    "picture": PictureLine,
+    "picture_error": PictureErrorLine,
+    "detection": DetectionLine,
+    "prediction": PredictionLine,
+    "drop": DropLine,
+    "detection_summary": DetectionSummary,
+    "observation": ObservationLine,
+    "weather": WeatherLine,
+    "observations_v1": ObservationRow,
+    "events_v1": EventRow,
+    "detections_v1": DetectionRow,
+    "run_report": RunReport,
+}
+"""What is written here."""
 
 
 def schemas() -> Mapping[str, str]:
     """Return the content of each file by its name."""
+    given = {name: _schema(model, "validation") for name, model in _GIVEN.items()}
+    written = {name: _schema(model, "serialization") for name, model in _WRITTEN.items()}
     return {
-        f"{name}.schema.json": json.dumps(_schema(model), indent=2) + "\n"
-        for name, model in _MODELS.items()
+        f"{name}.schema.json": json.dumps(schema, indent=2) + "\n"
+        for name, schema in (given | written).items()
     }
 
 
-def _schema(model: type[BaseModel]) -> Mapping[str, object]:
+def _schema(model: type, mode: Literal["validation", "serialization"]) -> Mapping[str, object]:
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return dialect | model.model_json_schema()
+    return dialect | TypeAdapter(model).json_schema(mode=mode)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -16,7 +16,6 @@ from tests.support.imds import Imds
 from tests.support.moto_server import MotoServer, running_moto
 from tests.support.strict_s3.server import BUCKET, StrictS3
 
-
 # Of hundreds of properties each is tried a little in every run, and a lot in `make soak`.
 settings.register_profile("towpath", max_examples=soak.repetitions(40, 1000))
 settings.load_profile("towpath")

@@ -15,6 +15,10 @@ _VERBS = {
     "validate": "pipelines.wildlife.commands.validate",
     "estimate": "pipelines.wildlife.commands.estimate",
     "label-map": "pipelines.wildlife.commands.label_map",
+    "run": "pipelines.wildlife.commands.run",
+    "export": "pipelines.wildlife.commands.export",
+    "status": "pipelines.wildlife.commands.status",
+    "logs": "pipelines.wildlife.commands.logs",
 }
 _STATUSES: Mapping[int, int] = {
     ExitStatus.UNEXPECTED: WildlifeStatus.STAGE_FAILED,

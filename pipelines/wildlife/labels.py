@@ -17,7 +17,8 @@ ANIMALS = frozenset(
     }
 )
 """Kinds of which weather is asked and that the table of sightings has."""
-NO_ANIMALS = frozenset({"bicycle", "human", "motorcycle", "vehicle"})
+HUMAN = "human"
+NO_ANIMALS = frozenset({"bicycle", HUMAN, "motorcycle", "vehicle"})
 UNKNOWN, OTHER = "unknown", "other"
 """An animal of some kind; anything else."""
 VOCABULARY = ANIMALS | NO_ANIMALS | {UNKNOWN, OTHER}
@@ -31,7 +32,7 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "red_fox": "fox",
         "vulpes_vulpes": "fox",
         "meles_meles": "badger",
-        "person": "human",
+        "person": HUMAN,
         "animal": UNKNOWN,
     }
 )

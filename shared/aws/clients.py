@@ -23,7 +23,7 @@ from aiobotocore.utils import AioInstanceMetadataFetcher
 from botocore.handlers import add_expect_header
 
 from shared.aws.answers import AnswerParsers
-from shared.aws.credentials import CredentialSource, SourceProvider
+from shared.aws.credentials import CredentialSource, Keys, SourceProvider
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.aws.models import ServiceModels
 from shared.errors import PermanentError
@@ -63,6 +63,15 @@ class ClientSettings:
     """How long an answer may keep us waiting for its next byte; a function may compute longer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a request needs that goes out without a client."""
+
+    endpoint_url: str
+    aws_region: str
+    keys: Keys
+
+
 class ClientPool:
     """Clients by service and region. Made by `open_clients`, closed when its block ends."""
 
@@ -98,6 +107,16 @@ class ClientPool:
         except SDK_ERRORS as error:
             raise translate(error, S3Uri("GetCallerIdentity"), writing=False) from error
         return {name: str(answer.get(name, "")) for name in ("Arn", "Account", "UserId")}
+
+    async def access(self, service: str, aws_region: str = "") -> Access | None:
+        """Return where a service is and the keys of now; None where there are none to sign with."""
+        client: Any = await self.client(service, aws_region)
+        found = await self._session.get_credentials()
+        if found is None:
+            return None
+        now = await found.get_frozen_credentials()
+        keys = Keys(now.access_key, now.secret_key, now.token or "")
+        return Access(client.meta.endpoint_url, client.meta.region_name, keys)
 
     def renew(self) -> bool:
         """Look the credentials up again, for clients opened from now on; at most once a minute.

@@ -5,7 +5,7 @@ import threading
 import zipfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def deployed(function: Any, images: Mapping[str, Image], folder: Path) -> Deploy
     """Return what runs for a function of moto."""
     image_uri = function.code.get("ImageUri", "")
     assert not image_uri or image_uri in images, f"no image {image_uri!r} here, but {[*images]}"
-    image = images[image_uri] if image_uri else _unpacked(function, folder)
+    image = images[image_uri] if image_uri else _unpacked(function, images, folder)
     command = [*function.image_config.cmd, function.handler or ""]
     settings = FunctionSettings(
         name=function.function_name,
@@ -146,9 +146,11 @@ def deployed(function: Any, images: Mapping[str, Image], folder: Path) -> Deploy
     return Deployed(image, settings, identity)
 
 
-def _unpacked(function: Any, folder: Path) -> Image:
+def _unpacked(function: Any, images: Mapping[str, Image], folder: Path) -> Image:
+    """Return a package as an image: that of its runtime, where one goes by the runtime's name."""
     code = folder / f"code-{function.code_digest[:16]}"
     if not code.exists():
         with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
             archive.extractall(code)
-    return Image(code, handler=function.handler)
+    runtime = images.get(function.run_time, Image(code))
+    return replace(runtime, folder=code, handler=function.handler)

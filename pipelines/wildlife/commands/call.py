@@ -37,3 +37,9 @@ def read_document(name: str) -> object:
         raise InvalidInput(
             f"--input {name!r} cannot be read: {(error.strerror or str(error)).lower()}"
         ) from error
+
+
+def say(command: str, text: str) -> None:
+    """Say something on stderr, a line that names who says it."""
+    sys.stderr.write(f"towpath wildlife {command}: {text}\n")
+    sys.stderr.flush()

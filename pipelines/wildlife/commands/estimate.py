@@ -14,8 +14,7 @@ from pipelines.wildlife.errors import BudgetExceeded, WildlifeStatus
 from pipelines.wildlife.guard import Found, estimate_run, find_prices
 from pipelines.wildlife.listing import find_pictures
 from pipelines.wildlife.pictures import guess_count
-from pipelines.wildlife.storage.opening import open_storage
-from shared.engine import EngineOptions
+from pipelines.wildlife.storage.opening import StorageAccount, open_storage
 from shared.errors import ExitStatus
 from shared.flags import OneLineParser
 from shared.lifecycle import run
@@ -94,7 +93,7 @@ def _find(request: Request, options: argparse.Namespace) -> Found:
     found: list[Found] = []
 
     async def look() -> ExitStatus:
-        asked = EngineOptions(
+        asked = StorageAccount(
             aws_region=options.aws_region,
             profile=options.profile,
             endpoint_url=options.endpoint_url,

@@ -17,10 +17,20 @@ async def run_state(name: str, event: Event, world: World) -> Event:
     session = str(event.get("session_id", ""))
     with structlog.contextvars.bound_contextvars(state=name, session_id=session):
         began = time.monotonic()
-        result = await find_state(name)(event, world)
+        try:
+            result = await find_state(name)(event, world)
+        except ExceptionGroup as group:
+            # A group has a name of its own, by which nobody catches what is in it.
+            raise _first(group) from group
         seconds = round(time.monotonic() - began, 3)
         log.info("state_done", seconds=seconds)
     return {**result, "stage_seconds": {**_seconds(event), name: seconds}}
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _seconds(event: Event) -> Mapping[str, object]:

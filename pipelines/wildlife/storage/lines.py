@@ -1,6 +1,7 @@
 """JSON Lines to and from storage: read piece by piece, written by way of a temporary file."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -15,6 +16,7 @@ from shared.errors import PermanentError
 Line = TypeVar("Line")
 
 _LINE_BYTES_MAX = 4 * 1024 * 1024
+_BATCH_BYTES = 512 * 1024
 _SHOWN = 200
 
 
@@ -43,12 +45,55 @@ async def read_records(
     number = 0
     async for line in read_lines(storage, uri):
         number += 1
-        try:
-            yield form.validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))[:_SHOWN]
-            raise BadLine(f"{uri!r} line {number}: {where}: {first['msg'][:_SHOWN]}") from error
+        yield _parse_line(uri, number, line, form)
+
+
+async def read_batches(
+    storage: Storage, uri: str, kind: type[Line]
+) -> AsyncGenerator[list[Line], None]:
+    """Yield what `read_records` does, some hundred at a time, at half its cost, made in a thread.
+
+    Fields of a line that `kind` does not have are left aside.
+    """
+    one, many = TypeAdapter(kind), TypeAdapter(list[kind])  # type: ignore[valid-type]  # kind varies
+    number, rest = 0, b""
+    async for piece in storage.stream(uri):
+        rest += piece
+        end = rest.rfind(b"\n")
+        if end < 0 and len(rest) > _LINE_BYTES_MAX:
+            raise BadLine(f"{uri!r} has a line of more than {_LINE_BYTES_MAX} bytes")
+        if end >= 0 and len(rest) >= _BATCH_BYTES:
+            block, rest = rest[:end], rest[end + 1 :]
+            work = partial(_parse_block, uri, number, block, one, many)
+            records = await anyio.to_thread.run_sync(work)
+            number += len(records)
+            yield records
+    if rest:
+        yield await anyio.to_thread.run_sync(partial(_parse_block, uri, number, rest, one, many))
+
+
+def _parse_block(
+    uri: str, before: int, block: bytes, one: "TypeAdapter[Line]", many: "TypeAdapter[list[Line]]"
+) -> list[Line]:
+    """Parse lines as one list, which is quick; one by one to find the bad one where that fails."""
+    whole = block.rstrip(b"\n")
+    try:
+        records = many.validate_json(b"[" + whole.replace(b"\n", b",") + b"]")
+    except ValidationError:
+        records = []
+    if len(records) == whole.count(b"\n") + 1:
+        return records
+    lines = filter(None, whole.split(b"\n"))
+    return [_parse_line(uri, number, line, one) for number, line in enumerate(lines, before + 1)]
+
+
+def _parse_line(uri: str, number: int, line: bytes, form: "TypeAdapter[Line]") -> Line:
+    try:
+        return form.validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))[:_SHOWN]
+        raise BadLine(f"{uri!r} line {number}: {where}: {first['msg'][:_SHOWN]}") from error
 
 
 async def write_records(
@@ -63,14 +108,20 @@ async def write_records(
 
     The records are made and written in a thread.
     """
+    lines = (form.dump_json(record) + b"\n" for record in records)
+    return await write_pieces(storage, uri, lines, kind=kind)
+
+
+async def write_pieces(storage: Storage, uri: str, pieces: Iterable[bytes], *, kind: Kind) -> int:
+    """Write pieces one behind the other, made in a thread, and return how many there were."""
     with TemporaryDirectory(prefix="wildlife-") as folder:
-        path = Path(folder, "lines")
+        path = Path(folder, "pieces")
 
         def write() -> int:
             count = 0
             with path.open("wb") as stream:
-                for record in records:
-                    stream.write(form.dump_json(record) + b"\n")
+                for piece in pieces:
+                    stream.write(piece)
                     count += 1
             return count
 

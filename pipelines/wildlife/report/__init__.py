@@ -1,0 +1,1 @@
+"""The figures of `run_report.json`: counted row by row, then put together."""

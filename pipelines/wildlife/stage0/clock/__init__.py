@@ -1,0 +1,1 @@
+"""From what a camera's clock showed to when it was. Pure."""

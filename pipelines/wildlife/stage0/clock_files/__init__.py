@@ -1,0 +1,1 @@
+"""The files in which people note what is wrong with their cameras' clocks."""

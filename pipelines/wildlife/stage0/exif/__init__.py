@@ -1,0 +1,1 @@
+"""What a camera noted beside a picture: times, position, make. Pure."""

@@ -1,0 +1,1 @@
+"""Detections to observations, observations to places, whatever the order in which they come."""
