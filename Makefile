@@ -16,6 +16,8 @@ INFRA_VENV := .venv-infra
 INFRA := $(INFRA_VENV)/bin
 DAEMONS := $(notdir $(patsubst %/__main__.py,%,$(wildcard daemons/*/__main__.py)))
 
+include make/wildlife.mk
+
 .PHONY: help install system demo test check format lint types imports reference synth soak bench lock clean
 
 help: ## list the verbs
@@ -111,4 +113,4 @@ lock: install ## resolve the dependencies again (needs uv on the PATH)
 	uv pip compile -q requirements/bench.in --universal --generate-hashes --no-annotate --no-header -o requirements/bench.txt
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(INFRA_VENV) cdk.out infra/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench/.work demo-work
+	rm -rf $(VENV) $(INFRA_VENV) build cdk.out infra/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench/.work demo-work

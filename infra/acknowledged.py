@@ -23,6 +23,19 @@ NO_ACCESS_LOGS = Finding(
     "the daemons log every object that they write or remove, with its checksum and version; "
     "server access logs would add an object for each handful of requests, delivered hours later",
 )
+LOG_OF_LOGS = Finding(
+    "AwsSolutions-S1",
+    "this is where the trail is kept; a log of who reads the log would need the next one",
+)
+KEYS_OF_OTHERS = Finding(
+    "AwsSolutions-SMG4",
+    "the keys are given by those who provide weather and models, and only they can renew them",
+)
+NEAREST_RUNTIME = Finding(
+    "AwsSolutions-L1",
+    "the nearest to the Python that every test runs on, among those whose system the locked wheels "
+    "load on; infra/wildlife_package.py says which that are",
+)
 SSM_CORE = Finding(
     "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore]",
     "the policy that AWS keeps for Session Manager, which stands in the place of SSH: its actions "

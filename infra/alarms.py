@@ -77,6 +77,42 @@ def glacier_alarms(function: str, *, timeout_seconds: int, state_machine: str) -
     )
 
 
+def wildlife_alarms(*, machine: str, exif: str, rule: str) -> Sequence[Alarm]:
+    """Return the alarms of wildlife runs: of the state machine, its longest function, its rule."""
+    return (
+        Alarm(
+            "run-broken-off",
+            "ExecutionsFailed",
+            1,
+            "a run has failed, or was refused",
+            namespace="AWS/States",
+            statistic="Sum",
+            # A failure is one number, and nobody has mended anything five minutes later.
+            tells_when_well=False,
+            dimensions={"StateMachineArn": machine},
+        ),
+        Alarm(
+            "slow",
+            "Duration",
+            900 * 1000 * 4 // 5,
+            "reading the pictures of a run has taken more than four fifths of the time limit",
+            namespace="AWS/Lambda",
+            tells_when_well=False,
+            dimensions={"FunctionName": exif},
+        ),
+        Alarm(
+            "untold",
+            "FailedInvocations",
+            1,
+            "a run has ended, and nobody could be told",
+            namespace="AWS/Events",
+            statistic="Sum",
+            tells_when_well=False,
+            dimensions={"RuleName": rule},
+        ),
+    )
+
+
 def alarms_of(
     service: Literal["uploader", "watcher"],
     *,

@@ -10,11 +10,15 @@ from infra.assets import REQUIREMENTS, build_bundle
 from infra.settings import InfraSettings
 from infra.stacks.glacier import GlacierStack
 from infra.stacks.instances import InstancesStack, coordinator_group, watchers_group
+from infra.stacks.wildlife import WildlifeStack
+from infra.stacks.wildlife_budget import WildlifeBudgetStack
 from shared.errors import PermanentError
 
 COORDINATOR = "towpath-coordinator"
 WATCHERS = "towpath-watchers"
 GLACIER = "towpath-glacier"
+WILDLIFE = "towpath-wildlife"
+"""With the environment behind it: both of an account have a stack of their own."""
 
 
 def checked_app(output: Path) -> App:
@@ -39,6 +43,11 @@ def build_app(settings: InfraSettings, *, output: Path, bundles: Path) -> App:
         InstancesStack(app, WATCHERS, watchers_group(settings.watchers), bundle)
     if settings.glacier is not None:
         GlacierStack(app, GLACIER, settings.glacier)
+    if settings.wildlife is not None:
+        name = f"{WILDLIFE}-{settings.wildlife.environment}"
+        WildlifeStack(app, name, settings.wildlife)
+        if settings.wildlife.budget_usd:
+            WildlifeBudgetStack(app, f"{name}-budget", settings.wildlife)
     return app
 
 

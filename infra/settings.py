@@ -11,57 +11,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
+from infra.tables import AWS_REGION, EMAIL, PREFIX, Bucket, LogDays, Network, Table
+from infra.wildlife_settings import Wildlife
 from pipelines.glacier.targets.fargate_sizes import check_size
 from pipelines.glacier.targets.spot_strategy import BATCH_STRATEGIES, SpotStrategy, batch_strategy
 from shared.errors import UsageError
 from shared.handshake.layout import DEFAULT_PREFIX
-from shared.s3.uri import bucket_fault
 from shared.toml_lines import key_lines, syntax_error
 
 Architecture = Literal["arm64", "x86_64"]
-LogDays = Literal[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731]
 
 _GRAVITON = re.compile(r"[a-z]+[0-9]+g[a-z0-9]*\.|a1\.")
 """Families whose generation is followed by `g` are Graviton: r7g, c7gn, t4g, im4gn."""
-_AWS_REGION = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"
-_EMAIL = r"^([^@\s]+@[^@\s]+)?$"
-_PREFIX = r"^[A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*$"
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class Bucket(_Table):
-    """A bucket that daemons write to, made here or there already."""
-
-    name: str
-    create: bool = False
-    """Make it. It outlives the stack; a stack that is made anew finds it with `create = false`."""
-    abort_uploads_after_days: Annotated[int, Field(ge=1, le=365)] = 7
-    """What no daemon aborted any more, because its machine is gone."""
-    kms_key: Annotated[
-        str, Field(pattern=r"^(arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/\S+)?$")
-    ] = ""
-    """ARN of the key with which it encrypts; without one S3's own key does."""
-
-    @field_validator("name")
-    @classmethod
-    def _legal_name(cls, name: str) -> str:
-        if fault := bucket_fault(name):
-            raise ValueError(f"{name!r} {fault}")
-        return name
 
 
 class HandshakeBucket(Bucket):
     """The bucket that PROD and EC2 share."""
 
-    prefix: Annotated[str, Field(pattern=_PREFIX)] = DEFAULT_PREFIX
+    prefix: Annotated[str, Field(pattern=PREFIX)] = DEFAULT_PREFIX
     expire_collected_after_days: Annotated[int, Field(ge=0, le=3650)] = 0
     """Days after which S3 removes what the collector has tagged as merged; 0: never."""
 
@@ -82,28 +52,10 @@ class ResultsBucket(Bucket):
     """So long a former version can be had back."""
 
 
-class Network(_Table):
-    """A network that is there already, instead of one made here."""
-
-    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")]
-    subnets: tuple[str, ...]
-    """Subnets with a way to the internet, or to S3, SSM, CloudWatch and a package index."""
-    zones: tuple[str, ...]
-    """The availability zone of each subnet, in the same order."""
-
-    @model_validator(mode="after")
-    def _pairs(self) -> Self:
-        if not self.subnets or len(self.subnets) != len(self.zones):
-            raise ValueError(
-                f"{len(self.subnets)} subnets and {len(self.zones)} zones; name the zone of each"
-            )
-        return self
-
-
-class Machines(_Table):
+class Machines(Table):
     """A group of alike machines."""
 
-    region: Annotated[str, Field(pattern=_AWS_REGION)]
+    region: Annotated[str, Field(pattern=AWS_REGION)]
     instance_types: tuple[str, ...]
     """Any of these is taken, whichever is to be had; all of one architecture."""
     spot: bool = True
@@ -113,7 +65,7 @@ class Machines(_Table):
     network: Network | None = None
     success_minutes: Annotated[int, Field(ge=0, le=10080)] = 30
     """After so long without a success an alarm rings; 0: none, where work comes now and then."""
-    alarm_email: Annotated[str, Field(pattern=_EMAIL)] = ""
+    alarm_email: Annotated[str, Field(pattern=EMAIL)] = ""
     """Who is told; more can subscribe to the topic."""
     log_days: LogDays = 30
     settings: Mapping[str, object] = {}
@@ -142,7 +94,7 @@ class Machines(_Table):
 class Coordinator(Machines):
     """The machine that a simulation runs on, with the uploader beside it."""
 
-    region: Annotated[str, Field(pattern=_AWS_REGION)] = "eu-west-1"
+    region: Annotated[str, Field(pattern=AWS_REGION)] = "eu-west-1"
     instance_types: tuple[str, ...] = (
         "c7g.large",
         "c6g.large",
@@ -174,7 +126,7 @@ class Coordinator(Machines):
 class Watchers(Machines):
     """Machines beside the catalogue, each with one watcher or more."""
 
-    region: Annotated[str, Field(pattern=_AWS_REGION)] = "us-west-2"
+    region: Annotated[str, Field(pattern=AWS_REGION)] = "us-west-2"
     instance_types: tuple[str, ...] = ("r7g.4xlarge",)
     bucket: HandshakeBucket
     instances: Annotated[int, Field(ge=0, le=100)] = 1
@@ -206,13 +158,13 @@ class Watchers(Machines):
         return max(1, self.instances) if self.instances_at_most is None else self.instances_at_most
 
 
-class Glacier(_Table):
+class Glacier(Table):
     """What runs the processing of satellite scenes: a function, Batch, ECS, and a state machine."""
 
-    region: Annotated[str, Field(pattern=_AWS_REGION)] = "us-west-2"
+    region: Annotated[str, Field(pattern=AWS_REGION)] = "us-west-2"
     """Where the scenes are; elsewhere each of their bytes is paid for."""
     bucket: ResultsBucket
-    base_path: Annotated[str, Field(pattern=_PREFIX)] = "1_download_merge_and_clip"
+    base_path: Annotated[str, Field(pattern=PREFIX)] = "1_download_merge_and_clip"
     function_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = (
         "glacier-sentinel2-processor"
     )
@@ -231,7 +183,7 @@ class Glacier(_Table):
     network: Network | None = None
     budget_usd: Annotated[int, Field(ge=0, le=1_000_000)] = 100
     """Of the whole account, a month; 0: none."""
-    alarm_email: Annotated[str, Field(pattern=_EMAIL)] = ""
+    alarm_email: Annotated[str, Field(pattern=EMAIL)] = ""
     log_days: LogDays = 30
 
     @field_validator("instance_types")
@@ -264,7 +216,7 @@ class Glacier(_Table):
         return self
 
 
-class InfraSettings(_Table):
+class InfraSettings(Table):
     """What is deployed; a table that is left out is a stack that is not there."""
 
     wheels: Path | None = None
@@ -272,12 +224,14 @@ class InfraSettings(_Table):
     coordinator: Coordinator | None = None
     watchers: Watchers | None = None
     glacier: Glacier | None = None
+    wildlife: Wildlife | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.coordinator is None and self.watchers is None and self.glacier is None:
+        if not any((self.coordinator, self.watchers, self.glacier, self.wildlife)):
             raise ValueError(
-                "there is nothing to deploy; write a table [coordinator], [watchers] or [glacier]"
+                "there is nothing to deploy; write a table [coordinator], [watchers], [glacier] "
+                "or [wildlife]"
             )
         return self
 

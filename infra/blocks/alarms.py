@@ -17,10 +17,17 @@ _PUBLISHERS = ("autoscaling.amazonaws.com", "cloudwatch.amazonaws.com")
 
 
 def add_topic(
-    scope: Construct, service: str, email: str, publishers: Sequence[str] = _PUBLISHERS
+    scope: Construct,
+    service: str,
+    email: str,
+    publishers: Sequence[str] = _PUBLISHERS,
+    *,
+    name: str | None = None,
 ) -> sns.Topic:
     """Return the topic of a service's alarms; whoever has confirmed a subscription is told."""
-    topic = sns.Topic(scope, "Alarms", display_name=f"Towpath {service}", enforce_ssl=True)
+    topic = sns.Topic(
+        scope, "Alarms", display_name=f"Towpath {service}", enforce_ssl=True, topic_name=name
+    )
     # The policy that demands TLS takes the place of AWS's own, which had let these in.
     topic.add_to_resource_policy(
         iam.PolicyStatement(

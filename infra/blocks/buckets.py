@@ -7,7 +7,8 @@ from constructs import Construct
 
 from daemons.collector.tagging import COLLECTED, TAG
 from infra.acknowledged import NO_ACCESS_LOGS, acknowledge
-from infra.settings import Bucket, HandshakeBucket, ResultsBucket
+from infra.settings import HandshakeBucket, ResultsBucket
+from infra.tables import Bucket
 
 
 def add_bucket(scope: Construct, bucket: Bucket) -> None:

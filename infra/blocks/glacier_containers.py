@@ -1,7 +1,6 @@
 """Where containers run that are too much for a function: Batch, and ECS with and without instances.
 
-Batch takes spare capacity first and falls back to what is always to be had: two environments in the
-order of one queue.
+Batch takes spare capacity first and falls back to what is always to be had.
 """
 
 from collections.abc import Sequence
@@ -10,13 +9,21 @@ from typing import get_args
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_batch as batch
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
-from infra.acknowledged import BATCH_INSTANCES, acknowledge
-from infra.blocks.glacier_function import Image
+from infra.blocks.batch import (
+    WITH_INIT,
+    Capacity,
+    Instances,
+    Place,
+    add_environment,
+    add_instance_profile,
+    add_launch_template,
+    add_queue,
+)
+from infra.blocks.images import Image
 from infra.settings import Glacier
 from pipelines.glacier.satellite import SatelliteName
 
@@ -31,12 +38,9 @@ ECS_TASK, FARGATE_TASK = "satellite-processing-task", "glacier-task"
 RUNNER = ["runner"]
 """Which of the image's ways in."""
 
-_ROOT_DEVICE = "/dev/xvda"
 _JOB_VCPUS, _JOB_MEMORY_MB, _JOB_SECONDS = 2, 8192, 1800
 _ATTEMPTS = 3
 _LOST_HOST = "Host EC2*"
-_WITH_INIT = {"initProcessEnabled": True}
-"""A program that is process 1 itself does not get the signal that its instance goes away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +49,6 @@ class Roles:
 
     task: iam.IRole
     execution: iam.IRole
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The network that instances are in."""
-
-    vpc: ec2.IVpc
-    security_group: ec2.ISecurityGroup
-
-    @property
-    def subnets(self) -> list[str]:
-        """The names of its subnets."""
-        return list(self.vpc.select_subnets(subnet_type=ec2.SubnetType.PUBLIC).subnet_ids)
 
 
 def add_container_logs(stack: Stack, glacier: Glacier) -> logs.CfnLogGroup:
@@ -71,36 +62,28 @@ def add_container_logs(stack: Stack, glacier: Glacier) -> logs.CfnLogGroup:
 
 def add_batch(stack: Stack, glacier: Glacier, place: Place) -> batch.CfnJobQueue:
     """Make the environments and the queue before them."""
-    profile = _instance_profile(stack)
-    template = _launch_template(stack, glacier)
-    kinds = (("Spot", "SPOT"), ("OnDemand", "EC2")) if glacier.spot else (("OnDemand", "EC2"),)
+    instances = Instances(
+        tuple(glacier.instance_types),
+        glacier.max_vcpus,
+        place,
+        add_instance_profile(stack),
+        add_launch_template(stack, glacier.volume_gibibytes),
+    )
+    on_demand = Capacity("EC2", "BEST_FIT_PROGRESSIVE")
+    kinds = {"OnDemand": on_demand}
+    if glacier.spot:
+        kinds = {"Spot": Capacity("SPOT", glacier.strategy.name), **kinds}
     environments = [
-        batch.CfnComputeEnvironment(
+        add_environment(
             stack,
             f"Environment{name}",
-            compute_environment_name=f"{ENVIRONMENT}-{kind.lower()}",
-            type="MANAGED",
-            state="ENABLED",
-            replace_compute_environment=False,
-            compute_resources=_resources(kind, glacier, place, profile, template),
+            f"{ENVIRONMENT}-{capacity.kind.lower()}",
+            capacity,
+            instances,
         )
-        for name, kind in kinds
+        for name, capacity in kinds.items()
     ]
-    queue = batch.CfnJobQueue(
-        stack,
-        "Queue",
-        job_queue_name=QUEUE,
-        priority=1,
-        state="ENABLED",
-        compute_environment_order=[
-            {"order": order, "computeEnvironment": each.attr_compute_environment_arn}
-            for order, each in enumerate(environments, 1)
-        ],
-    )
-    # A queue that waits for an environment which is being removed is never removed itself.
-    for each in environments:
-        queue.add_resource_dependency(each)
-    return queue
+    return add_queue(stack, "Queue", QUEUE, environments)
 
 
 def add_job_definitions(stack: Stack, image: Image, roles: Roles) -> None:
@@ -121,7 +104,7 @@ def add_job_definitions(stack: Stack, image: Image, roles: Roles) -> None:
                     {"type": "VCPU", "value": str(_JOB_VCPUS)},
                     {"type": "MEMORY", "value": str(_JOB_MEMORY_MB)},
                 ],
-                "linuxParameters": _WITH_INIT,
+                "linuxParameters": WITH_INIT,
                 "logConfiguration": {
                     "logDriver": "awslogs",
                     "options": {"awslogs-group": LOG_GROUP, "awslogs-stream-prefix": "batch"},
@@ -180,7 +163,7 @@ def _containers(stack: Stack, image: Image, prefix: str) -> Sequence[object]:
             "image": image.uri,
             "command": RUNNER,
             "essential": True,
-            "linuxParameters": _WITH_INIT,
+            "linuxParameters": WITH_INIT,
             "logConfiguration": {
                 "logDriver": "awslogs",
                 "options": {
@@ -191,66 +174,3 @@ def _containers(stack: Stack, image: Image, prefix: str) -> Sequence[object]:
             },
         }
     ]
-
-
-def _resources(
-    kind: str,
-    glacier: Glacier,
-    place: Place,
-    profile: iam.CfnInstanceProfile,
-    template: ec2.CfnLaunchTemplate,
-) -> dict[str, object]:
-    return {
-        "type": kind,
-        "allocationStrategy": (glacier.strategy.name if kind == "SPOT" else "BEST_FIT_PROGRESSIVE"),
-        "minvCpus": 0,
-        "maxvCpus": glacier.max_vcpus,
-        "instanceTypes": list(glacier.instance_types),
-        "instanceRole": profile.attr_arn,
-        "subnets": place.subnets,
-        "securityGroupIds": [place.security_group.security_group_id],
-        "ec2Configuration": [{"imageType": "ECS_AL2023"}],
-        "updateToLatestImageVersion": True,
-        "launchTemplate": {
-            "launchTemplateId": template.ref,
-            "version": template.attr_latest_version_number,
-        },
-    }
-
-
-def _instance_profile(stack: Stack) -> iam.CfnInstanceProfile:
-    role = iam.Role(
-        stack,
-        "InstanceRole",
-        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-        description="Batch's instances, as which no job acts",
-        managed_policies=[
-            iam.ManagedPolicy.from_aws_managed_policy_name(
-                "service-role/AmazonEC2ContainerServiceforEC2Role"
-            )
-        ],
-    )
-    acknowledge(role, BATCH_INSTANCES)
-    return iam.CfnInstanceProfile(stack, "InstanceProfile", roles=[role.role_name])
-
-
-def _launch_template(stack: Stack, glacier: Glacier) -> ec2.CfnLaunchTemplate:
-    return ec2.CfnLaunchTemplate(
-        stack,
-        "InstanceTemplate",
-        launch_template_data={
-            # One hop: a container does not get at the instance's own role.
-            "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
-            "blockDeviceMappings": [
-                {
-                    "deviceName": _ROOT_DEVICE,
-                    "ebs": {
-                        "volumeSize": glacier.volume_gibibytes,
-                        "volumeType": "gp3",
-                        "encrypted": True,
-                        "deleteOnTermination": True,
-                    },
-                }
-            ],
-        },
-    )

@@ -1,97 +1,18 @@
-"""The function that runs one region, its image's repository, and the alias that callers use.
+"""The function that runs one region, and the alias that callers use."""
 
-The image is pushed into the repository after the stack has made it. So the stack is deployed once
-without an image, and then with one: everything that needs it has a condition.
-"""
-
-from dataclasses import dataclass
-
-from aws_cdk import Aws, CfnCondition, CfnParameter, Fn, RemovalPolicy, Stack
-from aws_cdk import aws_ecr as ecr
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 
+from infra.blocks.images import Image
 from infra.settings import Glacier
 
 ALIAS = "live"
 MEMORY_MB, TIMEOUT_SECONDS, STORAGE_MB = 10_240, 900, 10_240
-_IMAGES_KEPT = 20
-_IMAGE = (
-    r"^$|^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$"
-)
 _ASYNCHRONOUS_RETRIES = 2
 _EVENT_HOURS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """The image that runs, once there is one."""
-
-    uri: str
-    given: CfnCondition
-
-
-def add_image(stack: Stack) -> Image:
-    """Return the image that the stack's parameter names, by its digest."""
-    parameter = CfnParameter(
-        stack,
-        "ImageUri",
-        default="",
-        allowed_pattern=_IMAGE,
-        constraint_description="REPOSITORY@sha256:DIGEST, or empty until an image is pushed",
-        description="Image by its digest; without one, only what does not need it is made",
-    )
-    given = CfnCondition(
-        stack,
-        "HasImage",
-        expression=Fn.condition_not(Fn.condition_equals(parameter.value_as_string, "")),
-    )
-    return Image(parameter.value_as_string, given)
-
-
-def add_repository(stack: Stack, glacier: Glacier) -> ecr.CfnRepository:
-    """Make the repository; an image can be built again, so it goes with the stack."""
-    repository = ecr.CfnRepository(
-        stack,
-        "Repository",
-        repository_name=glacier.repository,
-        image_scanning_configuration={"scanOnPush": True},
-        image_tag_mutability="IMMUTABLE",
-        encryption_configuration={"encryptionType": "AES256"},
-        empty_on_delete=True,
-        lifecycle_policy={
-            "lifecyclePolicyText": stack.to_json_string(
-                {
-                    "rules": [
-                        {
-                            "rulePriority": 1,
-                            "description": f"the newest {_IMAGES_KEPT} images",
-                            "selection": {
-                                "tagStatus": "any",
-                                "countType": "imageCountMoreThan",
-                                "countNumber": _IMAGES_KEPT,
-                            },
-                            "action": {"type": "expire"},
-                        }
-                    ]
-                }
-            )
-        },
-        repository_policy_text=iam.PolicyDocument(
-            statements=[
-                iam.PolicyStatement(
-                    sid="Lambda",
-                    principals=[iam.ServicePrincipal("lambda.amazonaws.com")],
-                    actions=["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-                    conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
-                )
-            ]
-        ),
-    )
-    repository.apply_removal_policy(RemovalPolicy.DESTROY)
-    return repository
 
 
 def add_function(

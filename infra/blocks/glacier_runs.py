@@ -1,7 +1,6 @@
-"""The state machine that runs many jobs, and the budget that somebody is told of."""
+"""The state machine that runs many jobs."""
 
-from aws_cdk import Aws, Fn, RemovalPolicy, Stack
-from aws_cdk import aws_budgets as budgets
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
@@ -9,14 +8,12 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from infra.blocks.glacier_containers import JOB_DEFINITION, QUEUE
 from infra.blocks.glacier_function import ALIAS
-from infra.settings import Glacier
 from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.targets.state_machine import Places, render_definition
 
 MACHINE = "glacier-runs"
 _LOGS = f"/aws/vendedlogs/states/{MACHINE}"
 """The prefix keeps the policy, which all state machines of an account share, short enough."""
-_THRESHOLDS = (("ACTUAL", 80), ("FORECASTED", 100))
 
 
 def add_machine(
@@ -53,31 +50,3 @@ def add_machine(
     # Step Functions tries the rights when the machine is made.
     machine.node.add_dependency(role)
     return machine
-
-
-def add_budget(stack: Stack, glacier: Glacier, topic: sns.ITopic) -> None:
-    """Make the budget of the account, of which costs by tag would need somebody's consent."""
-    if not glacier.budget_usd:
-        return
-    budgets.CfnBudget(
-        stack,
-        "Budget",
-        budget={
-            "budgetName": Fn.join("-", ["towpath-glacier", Aws.REGION]),
-            "budgetType": "COST",
-            "timeUnit": "MONTHLY",
-            "budgetLimit": {"amount": glacier.budget_usd, "unit": "USD"},
-        },
-        notifications_with_subscribers=[
-            {
-                "notification": {
-                    "notificationType": kind,
-                    "comparisonOperator": "GREATER_THAN",
-                    "threshold": threshold,
-                    "thresholdType": "PERCENTAGE",
-                },
-                "subscribers": [{"subscriptionType": "SNS", "address": topic.topic_arn}],
-            }
-            for kind, threshold in _THRESHOLDS
-        ],
-    )

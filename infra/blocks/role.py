@@ -1,21 +1,19 @@
 """Roles: that of a group of machines, with Session Manager, and those that services take.
 
-What they may do is listed, each right with its reason, in `infra/permissions.py` and
-`infra/glacier_permissions.py`.
+What they may do is listed, each right with its reason, in `infra/permissions.py`,
+`infra/glacier_permissions.py` and `infra/wildlife_permissions.py`.
 """
 
-import re
 from collections.abc import Iterable
+from typing import Any
 
-from aws_cdk import Aws
+from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.acknowledged import SSM_CORE, Finding, acknowledge
 from infra.policies import policy_document
 from shared.aws.permission import Permission
-
-_PSEUDO = re.compile(r"\$\{Token\[AWS\.(\w+)\.[0-9]+\]\}")
 
 
 def add_role(scope: Construct, permissions: Iterable[Permission]) -> iam.Role:
@@ -68,7 +66,7 @@ def _grant(role: iam.Role, chosen: tuple[Permission, ...]) -> None:
     acknowledge(
         policy,
         *(
-            Finding(f"AwsSolutions-IAM5[Resource::{_shown(resource)}]", permission.reason)
+            Finding(f"AwsSolutions-IAM5[Resource::{_shown(role, resource)}]", permission.reason)
             for permission in chosen
             for resource in permission.resources
             if "*" in resource
@@ -76,6 +74,15 @@ def _grant(role: iam.Role, chosen: tuple[Permission, ...]) -> None:
     )
 
 
-def _shown(resource: str) -> str:
-    """Return a resource as cdk-nag names it."""
-    return _PSEUDO.sub(r"<AWS::\1>", resource)
+def _shown(scope: Construct, resource: str) -> str:
+    """Return a resource as cdk-nag names it: with each reference as `<Name>` or `<Name.Part>`."""
+    return _flat(Stack.of(scope).resolve(resource))
+
+
+def _flat(value: Any) -> str:  # noqa: ANN401 - a resolved text, or an intrinsic function
+    if isinstance(value, str):
+        return value
+    [(function, told)] = value.items()
+    if function == "Fn::Join":
+        return str(told[0]).join(map(_flat, told[1]))
+    return f"<{'.'.join(told) if isinstance(told, list) else told}>"

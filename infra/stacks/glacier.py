@@ -10,7 +10,9 @@ from constructs import Construct
 
 from infra.alarms import glacier_alarms
 from infra.blocks.alarms import add_alarms, add_topic
+from infra.blocks.batch import Place
 from infra.blocks.buckets import add_bucket
+from infra.blocks.budget import add_budget
 from infra.blocks.glacier_containers import (
     CLUSTER,
     CONTAINER,
@@ -19,7 +21,6 @@ from infra.blocks.glacier_containers import (
     JOB_DEFINITION,
     LOG_GROUP,
     QUEUE,
-    Place,
     Roles,
     add_batch,
     add_container_logs,
@@ -28,12 +29,10 @@ from infra.blocks.glacier_containers import (
 )
 from infra.blocks.glacier_function import (
     TIMEOUT_SECONDS,
-    Image,
     add_function,
-    add_image,
-    add_repository,
 )
-from infra.blocks.glacier_runs import MACHINE, add_budget, add_machine
+from infra.blocks.glacier_runs import MACHINE, add_machine
+from infra.blocks.images import Image, add_image, add_repository
 from infra.blocks.network import add_network, add_security_group
 from infra.blocks.role import add_service_role
 from infra.glacier_permissions import machine_permissions
@@ -67,7 +66,7 @@ class GlacierStack(Stack):
         topic = add_topic(self, "glacier", glacier.alarm_email, _PUBLISHERS)
         names = names_of(glacier, topic.topic_arn)
         image = add_image(self)
-        add_repository(self, glacier)
+        add_repository(self, glacier.repository, by_functions=True)
         add_function(
             self,
             glacier,
@@ -100,7 +99,7 @@ class GlacierStack(Stack):
             glacier.function_name, timeout_seconds=TIMEOUT_SECONDS, state_machine=machine.ref
         )
         add_alarms(self, "glacier", alarms, topic=topic)
-        add_budget(self, glacier, topic)
+        add_budget(self, Fn.join("-", ["towpath-glacier", Aws.REGION]), glacier.budget_usd, topic)
         self._tell(glacier, names, place, {"StateMachine": machine.ref, "Topic": topic.topic_arn})
 
     def _add_containers(self, glacier: Glacier, names: Scope, image: Image) -> Place:

@@ -22,7 +22,8 @@ from infra.blocks.network import add_network, add_security_group
 from infra.blocks.role import add_role
 from infra.daemon_files import uploader_file, watcher_file
 from infra.permissions import Scope, put_metrics, read_asset, statements_for, write_logs
-from infra.settings import Bucket, Coordinator, Machines, Watchers
+from infra.settings import Coordinator, Machines, Watchers
+from infra.tables import Bucket
 from infra.user_data import Asset, Installation, agent_file, render_user_data
 from shared.aws.permission import Permission
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from infra.settings import Glacier, InfraSettings
+from infra.settings import load_infra_settings
 from pipelines.glacier.deploy.permissions.policies import layer_objects
 from tests.support.stacks import Synthesised, Template
 
+SAMPLE = Path(__file__).resolve().parents[2] / "infra" / "config.toml"
 _PINNED_BY_CONDITION = {
     "AWS::Batch::JobDefinition",
     "AWS::ECS::TaskDefinition",
@@ -240,18 +241,18 @@ def test_no_account_stands_in_a_template(sample: Synthesised, variant: Synthesis
 
 def test_the_same_settings_give_the_same_bytes(sample: Synthesised, tmp_path: Path) -> None:
     """A deployment that changes nothing must change nothing."""
-    from infra.app import GLACIER, checked_app, synthesise  # noqa: PLC0415 - CDK
+    from infra.app import GLACIER, WILDLIFE, checked_app, synthesise  # noqa: PLC0415 - CDK
     from infra.stacks.glacier import GlacierStack  # noqa: PLC0415 - the same
+    from infra.stacks.wildlife import WildlifeStack  # noqa: PLC0415 - the same
 
-    settings = InfraSettings(
-        glacier=Glacier.model_validate(
-            {"bucket": {"name": "greenland-glacier-data", "create": True}}
-        )
-    )
+    settings = load_infra_settings(SAMPLE)
     assert settings.glacier is not None
+    assert settings.wildlife is not None
     app = checked_app(tmp_path)
     GlacierStack(app, GLACIER, settings.glacier)
+    WildlifeStack(app, f"{WILDLIFE}-dev", settings.wildlife)
     synthesise(app)
 
-    again = tmp_path / f"{GLACIER}.template.json"
-    assert again.read_bytes() == sample.glacier.path.read_bytes()
+    for stack, template in ((GLACIER, sample.glacier), (f"{WILDLIFE}-dev", sample.wildlife)):
+        again = tmp_path / f"{stack}.template.json"
+        assert again.read_bytes() == template.path.read_bytes()

@@ -46,6 +46,28 @@ VARIANT: Mapping[str, object] = {
         "budget_usd": 0,
         "bucket": {"name": "glacier-results"},
     },
+    "wildlife": {
+        "environment": "prod",
+        "audit_bucket": "none",
+        "bucket": {
+            "name": "camera-traps",
+            "kms_key": "arn:aws:kms:eu-north-1:123456789012:key/1a2b",
+        },
+        "network": {
+            "vpc": "vpc-01234567",
+            "subnets": ["subnet-01234567"],
+            "zones": ["eu-north-1a"],
+        },
+        "budget_usd": 0,
+        "settings": {
+            "detector": "http",
+            "model_uri": "https://detector.invalid/detect",
+            "clocks_uri": "s3://camera-traps/metadata/exif_corrections/",
+            "weather": ["frost", "smhi"],
+            "weather_contact": "someone@trap.no",
+            "include_humans": True,
+        },
+    },
 }
 
 
@@ -88,11 +110,12 @@ class Synthesised:
     coordinator: Template
     watchers: Template
     glacier: Template
+    wildlife: Template
 
     @property
     def all(self) -> tuple[Template, ...]:
         """Return every template."""
-        return self.coordinator, self.watchers, self.glacier
+        return self.coordinator, self.watchers, self.glacier, self.wildlife
 
 
 def synthesise_stacks(settings: InfraSettings, folder: Path) -> Synthesised:
@@ -104,16 +127,18 @@ def synthesise_stacks(settings: InfraSettings, folder: Path) -> Synthesised:
         COORDINATOR,
         GLACIER,
         WATCHERS,
+        WILDLIFE,
         build_app,
         synthesise,
     )
 
     synthesise(build_app(settings, output=folder, bundles=folder / "bundles"))
-    return Synthesised(
-        folder, *(_read(folder, stack) for stack in (COORDINATOR, WATCHERS, GLACIER))
-    )
+    wildlife = f"{WILDLIFE}-{settings.wildlife.environment}" if settings.wildlife else ""
+    stacks = (COORDINATOR, WATCHERS, GLACIER, wildlife)
+    return Synthesised(folder, *(read_template(folder, stack) for stack in stacks))
 
 
-def _read(folder: Path, stack: str) -> Template:
+def read_template(folder: Path, stack: str) -> Template:
+    """Return a stack's template out of a folder that was synthesised to."""
     path = folder / f"{stack}.template.json"
     return Template(path, json.loads(path.read_text(encoding="utf-8")))

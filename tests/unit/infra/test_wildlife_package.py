@@ -1,6 +1,7 @@
 """The functions' packages: what is in them, what is not, and that they change with it alone."""
 
 import zipfile
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from infra.wildlife_package import (
     TABLES,
     chosen_requirements,
     is_needed,
+    own_metadata,
     source_files,
+    suite_version,
     write_zip,
 )
 from pipelines.wildlife.states.index import FUNCTIONS
@@ -85,3 +88,13 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "first.zip") as archive:
         modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
     assert modes == {"a.py": 0o100644, "b.so": 0o100755}
+
+
+def test_a_function_knows_its_version(tmp_path: Path) -> None:
+    """Each weather service is told it, and the report has it; a function has no installation."""
+    name, source = own_metadata(tmp_path)
+    write_zip(tmp_path / "states.zip", [(name, source)])
+
+    (found,) = distributions(name="towpath", path=[str(tmp_path / "states.zip")])
+
+    assert found.version == suite_version() == version("towpath")
