@@ -45,7 +45,7 @@ $(VENV)/.done: requirements/dev.txt pyproject.toml
 system: ## install the Debian packages that the heavier tests use (skipped where not root)
 	@scripts/install_system_packages.sh
 
-demo: install ## run the suite for real on an embedded S3, about two minutes (PART=ingester|glacier|all; KEEP=1 leaves it running)
+demo: install ## run the suite for real on an embedded S3, about two minutes (PART=ingester|glacier|wildlife|all; KEEP=1 leaves it running)
 	@$(BIN)/python -m scripts.demo $(if $(PART),--part $(PART)) $(if $(KEEP),--keep)
 
 test: ## every check and every test, with the time per part
