@@ -1,7 +1,8 @@
 """Which pictures lie below a place, the same for a bucket and for a folder."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from itertools import islice
 
 from pipelines.wildlife.document.places import Place
 from pipelines.wildlife.errors import InvalidInput
@@ -9,6 +10,9 @@ from pipelines.wildlife.guard import Found
 from pipelines.wildlife.pictures import BadCamera, camera_of, is_picture
 from pipelines.wildlife.storage.protocol import Entry, Missing, Storage, Unusable
 from shared.s3.errors import AccessDenied, BucketMissing
+
+_REFUSALS_MAX = 20
+"""Folders that are named at once."""
 
 
 async def pictures_below(storage: Storage, source: Place) -> AsyncIterator[Entry]:
@@ -26,20 +30,32 @@ async def pictures_below(storage: Storage, source: Place) -> AsyncIterator[Entry
 
 
 async def find_pictures(storage: Storage, source: Place, limit: int) -> Found:
-    """Count the pictures, and those that a run takes, the first `limit`; InvalidInput."""
+    """Count the pictures, and those that a run takes, the first `limit`; InvalidInput.
+
+    A folder that cannot be a camera refuses the run before anything is spent; each is a line.
+    """
     taken: Counter[str] = Counter()
+    refused: dict[str, str] = {}
     pictures = 0
     async for entry in pictures_below(storage, source):
         pictures += 1
-        if pictures <= limit:
-            taken[camera_within(entry.relative, source)] += 1
+        if pictures > limit:
+            continue
+        try:
+            taken[camera_of(entry.relative, source.last_segment)] += 1
+        except BadCamera as error:
+            refused.setdefault(str(error), _shown(entry.relative))
+    if refused:
+        raise InvalidInput("\n".join(_refusals(refused)))
     return Found(pictures, taken)
 
 
-def camera_within(relative: str, source: Place) -> str:
-    """Return the camera of a picture by its name below the input; InvalidInput."""
-    try:
-        return camera_of(relative, source.last_segment)
-    except BadCamera as error:
-        shown = relative[:200].encode(errors="replace").decode()
-        raise InvalidInput(f"picture {shown!r}: {error}; rename its folder") from error
+def _refusals(refused: Mapping[str, str]) -> Iterator[str]:
+    for reason, picture in islice(refused.items(), _REFUSALS_MAX):
+        yield f"picture {picture!r}: {reason}; rename its folder"
+    if len(refused) > _REFUSALS_MAX:
+        yield f"{len(refused) - _REFUSALS_MAX} more folders cannot be cameras"
+
+
+def _shown(relative: str) -> str:
+    return relative[:200].encode(errors="replace").decode()

@@ -12,14 +12,24 @@ import pyarrow.parquet as pq
 from pipelines.wildlife.layout import (
     CLUSTERS_TABLE,
     CROPS,
+    DETECTIONS,
+    OBSERVATIONS,
     PICTURE_ERRORS,
     PICTURES,
+    PLACES,
+    PREDICTIONS,
     REPORT,
     REPORT_PAGE,
+    WEATHER,
 )
 from scripts.demo.ended import Ended
 from scripts.demo.wildlife_card import Cards
 from scripts.demo.wildlife_forest import Forest
+
+_KEPT = (
+    *(CLUSTERS_TABLE, PICTURES, PICTURE_ERRORS, DETECTIONS, PREDICTIONS),
+    *(OBSERVATIONS, PLACES, WEATHER),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +99,8 @@ def find(results: Path) -> Found:
 
 def digest_of(results: Path) -> Mapping[str, bytes]:
     """Return what a second run must not change, by name."""
-    kept = (CLUSTERS_TABLE, PICTURES, PICTURE_ERRORS, "stage1/manifest.jsonl")
-    kept += ("stage1/predictions.jsonl", "stage2/observations.jsonl", "stage2/clusters.geojson")
-    return {name: (results / name).read_bytes() for name in kept if (results / name).exists()}
+    found = ((name, results / name) for name in _KEPT)
+    return {name: path.read_bytes() for name, path in found if path.exists()}
 
 
 def _lines(path: Path) -> Sequence[Mapping[str, Any]]:

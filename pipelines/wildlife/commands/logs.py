@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from pipelines.wildlife.commands.looking import Source, open_source
-from pipelines.wildlife.commands.modes import add_mode, load_call
+from pipelines.wildlife.commands.modes import WHERE, add_mode, load_call
 from pipelines.wildlife.commands.running import interruptible
 from pipelines.wildlife.errors import WildlifeStatus
 from pipelines.wildlife.machine.failures import said_by
@@ -28,7 +28,7 @@ _SHOWN = 500
 
 def main(argv: Sequence[str]) -> int:
     """Show a history."""
-    call = load_call(_NAME, _DESCRIPTION, argv, _add_flags)
+    call = load_call(_NAME, _DESCRIPTION, argv, _add_flags, flags=WHERE)
     arguments = call.arguments
     configure_logging(SERVICE, "warning")
     source = open_source(call.settings, arguments)

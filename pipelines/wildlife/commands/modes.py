@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from shared.settings import Loaded, load_settings
 from shared.status import default_state_folder
 
 POLL_SECONDS = 5.0
+WHERE = frozenset({"aws_region", "environment_name", "profile", "endpoint_url"})
+"""The settings that find a run on AWS; how one is made does not matter to who looks at it."""
 
 
 class Mode(StrEnum):
@@ -62,8 +64,13 @@ def load_call(
     description: str,
     argv: Sequence[str],
     add_flags: Callable[[argparse.ArgumentParser], None],
+    *,
+    flags: Collection[str] | None = None,
 ) -> Loaded[RunSettings]:
-    """Read the line, the environment and the file; Misconfigured names every wrong setting."""
+    """Read the line, the environment and the file; Misconfigured names every wrong setting.
+
+    `flags` are the settings that the line may give, all without it.
+    """
 
     def add(parser: argparse.ArgumentParser) -> None:
         parser.prog = f"towpath {SERVICE} {name}"
@@ -71,7 +78,7 @@ def load_call(
         add_flags(parser)
 
     try:
-        return load_settings(RunSettings, argv, os.environ, service=SERVICE, extra=add)
+        return load_settings(RunSettings, argv, os.environ, service=SERVICE, extra=add, flags=flags)
     except UsageError as error:
         raise Misconfigured(str(error)) from error
 

@@ -10,7 +10,7 @@ from pipelines.wildlife.commands.call import add_form
 from pipelines.wildlife.commands.ending import reason_of, status_of
 from pipelines.wildlife.commands.following import event_line, progress_line
 from pipelines.wildlife.commands.looking import Source, open_source
-from pipelines.wildlife.commands.modes import add_mode, load_call
+from pipelines.wildlife.commands.modes import WHERE, add_mode, load_call
 from pipelines.wildlife.commands.onlooker import Onlooker
 from pipelines.wildlife.commands.running import interruptible
 from pipelines.wildlife.errors import WildlifeStatus
@@ -36,7 +36,7 @@ _LISTED = 10
 
 def main(argv: Sequence[str]) -> int:
     """Show runs."""
-    call = load_call(_NAME, _DESCRIPTION, argv, _add_flags)
+    call = load_call(_NAME, _DESCRIPTION, argv, _add_flags, flags=WHERE)
     arguments = call.arguments
     configure_logging(SERVICE, "warning")
     source = open_source(call.settings, arguments)

@@ -7,7 +7,8 @@ from pipelines.wildlife.detect.answers import ANSWER_BYTES_MAX, BadAnswer, parse
 from pipelines.wildlife.detect.detector import Detector, Picture, PictureFailed
 from pipelines.wildlife.detect.judging import RawDetection
 from pipelines.wildlife.models.pictures import PictureLine
-from pipelines.wildlife.storage.protocol import Missing, Storage
+from pipelines.wildlife.storage.protocol import Missing, Storage, Unusable
+from shared.s3.errors import InvalidKey
 
 SUFFIX = ".detections.json"
 
@@ -22,7 +23,8 @@ class SidecarDetector(Detector):
         """Depend on the file beside the picture, which is empty where there is none."""
         try:
             entry = await self.storage.stat(line.image_uri + SUFFIX)
-        except Missing:
+        except (InvalidKey, Missing):
+            # A picture's key may be so long that none has room beside it.
             return ""
         return entry.etag
 
@@ -36,6 +38,8 @@ class SidecarDetector(Detector):
             )
         except Missing:
             return []
+        except Unusable as error:
+            raise PictureFailed("bad_sidecar", str(error)) from error
         if len(body) > ANSWER_BYTES_MAX:
             raise PictureFailed("bad_sidecar", f"it has more than {ANSWER_BYTES_MAX} bytes")
         try:

@@ -1,11 +1,12 @@
 """Storage in folders, for runs without AWS."""
 
+import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NoReturn, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -31,7 +32,7 @@ class FolderStorage(Storage):
     async def stat(self, uri: str) -> Entry:
         """Describe a file."""
         path = _path(uri)
-        return await _aside(lambda: _entry(uri, path.name, path.stat()), uri)
+        return await _aside(lambda: _entry(uri, path.name, _found(path)), uri)
 
     async def read(self, uri: str, *, start: int = 0, length: int | None = None) -> bytes:
         """Return what is in a file."""
@@ -80,13 +81,28 @@ def _path(uri: str) -> Path:
     return Path(found.name)
 
 
+def _found(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        # What lies beside a picture has the longer name, for which there may be no room.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Let what cannot be listed end the listing; `os.walk` would leave the folder out."""
+    raise error
+
+
 def _entries(place: Place) -> Iterator[Entry]:
     """Walk a folder; what comes is in the order of the names' bytes, as a listing of S3 is."""
     found: list[tuple[str, os.stat_result]] = []
     root = os.fsencode(place.prefix)
     if not os.path.isdir(root):  # noqa: PTH112 - names are bytes for the system
         raise FileNotFoundError(2, "no such folder", place.prefix)
-    for above, _, names in os.walk(root):
+    for above, _, names in os.walk(root, onerror=_refuse):
         for name in names:
             path = os.path.join(above, name)  # noqa: PTH118 - as above
             status = os.lstat(path)

@@ -1,5 +1,6 @@
 """A bucket and a folder behave the same to a run."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from pipelines.wildlife.document.places import Place, locate, parse_place
+from pipelines.wildlife.errors import InvalidInput
 from pipelines.wildlife.layout import Kind
+from pipelines.wildlife.listing import find_pictures
 from pipelines.wildlife.storage.bucket import BucketStorage
 from pipelines.wildlife.storage.folder import FolderStorage
 from pipelines.wildlife.storage.lines import BadLine, read_records, write_records
@@ -109,3 +112,43 @@ async def test_a_uri_of_another_scheme_is_refused(tmp_path: Path) -> None:
         await storage.read(f"file://{tmp_path}/x")
     with pytest.raises(ValueError, match="neither"):
         locate("http://somewhere/x")
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_is_too_long_for_the_disk_is_not_there(tmp_path: Path) -> None:
+    """A picture may have the longest name that there is, and what lies beside it a longer one."""
+    with pytest.raises(Missing):
+        await FolderStorage().stat(f"file://{tmp_path}/{'x' * 240}.jpg.detections.json")
+
+
+@pytest.mark.asyncio
+async def test_a_folder_that_cannot_be_listed_ends_the_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures must not be left out of a run without a word."""
+    (tmp_path / "locked").mkdir()
+    scan = os.scandir
+
+    def refuse(path: bytes) -> "Iterator[os.DirEntry[bytes]]":
+        if path.endswith(b"locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(Unusable, match="locked.*permission denied"):
+        [entry async for entry in FolderStorage().walk(parse_place(f"file://{tmp_path}/"))]
+
+
+@pytest.mark.asyncio
+async def test_every_folder_that_is_no_camera_is_named(tmp_path: Path) -> None:
+    """Who renames folders renames them all before trying again."""
+    for name in ("100 MEDIA", "cam01", "Åsen"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            (tmp_path / name / f"{number}.jpg").touch()
+
+    with pytest.raises(InvalidInput) as caught:
+        await find_pictures(FolderStorage(), parse_place(f"file://{tmp_path}/"), 100)
+
+    lines = str(caught.value).splitlines()
+    assert ["100 MEDIA" in lines[0], "Åsen" in lines[1], len(lines)] == [True, True, 2]
