@@ -7,6 +7,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
 from infra.acknowledged import LOG_OF_LOGS, acknowledge
+from infra.blocks.wildlife_stores import add_sealed_bucket
 from infra.wildlife_names import WildlifeNames
 from infra.wildlife_settings import Wildlife
 
@@ -68,20 +69,8 @@ def _selectors(names: WildlifeNames, modules: tuple[str, ...]) -> list[object]:
 
 
 def _add_bucket(stack: Stack, names: WildlifeNames, key: kms.Key) -> s3.Bucket:
-    bucket = s3.Bucket(
-        stack,
-        "AuditBucket",
-        bucket_name=names.audit_bucket,
-        encryption=s3.BucketEncryption.KMS,
-        encryption_key=key,
-        bucket_key_enabled=True,
-        block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-        object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-        enforce_ssl=True,
-        minimum_tls_version=1.2,
-        removal_policy=RemovalPolicy.RETAIN,
-        lifecycle_rules=[s3.LifecycleRule(id="expire-trail", expiration=Duration.days(_KEPT_DAYS))],
-    )
+    rule = s3.LifecycleRule(id="expire-trail", expiration=Duration.days(_KEPT_DAYS))
+    bucket = add_sealed_bucket(stack, "AuditBucket", names.audit_bucket, key, [rule])
     acknowledge(bucket, LOG_OF_LOGS)
     ours = {"StringEquals": {"aws:SourceArn": names.trail_arn}}
     bucket.add_to_resource_policy(

@@ -3,6 +3,8 @@
 Rule: what people cannot make again (pictures, tables, the key that opens them) outlives the stack.
 """
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -62,16 +64,20 @@ def add_key(stack: Stack, names: WildlifeNames) -> kms.Key:
     return key
 
 
-def add_wildlife_bucket(
-    stack: Stack, wildlife: Wildlife, names: WildlifeNames, key: kms.Key
-) -> None:
-    """Make the bucket if it is to be made; it outlives the stack, with all that lies in it."""
-    if not wildlife.bucket.create:
-        return
-    made = s3.Bucket(
+def add_sealed_bucket(
+    stack: Stack,
+    name: str,
+    bucket_name: str,
+    key: kms.Key,
+    rules: Sequence[s3.LifecycleRule],
+    *,
+    versioned: bool = False,
+) -> s3.Bucket:
+    """Make a bucket under a key, closed to the public and to plain HTTP; it outlives the stack."""
+    return s3.Bucket(
         stack,
-        "Bucket",
-        bucket_name=names.bucket,
+        name,
+        bucket_name=bucket_name,
         encryption=s3.BucketEncryption.KMS,
         encryption_key=key,
         bucket_key_enabled=True,
@@ -79,9 +85,20 @@ def add_wildlife_bucket(
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         enforce_ssl=True,
         minimum_tls_version=1.2,
-        versioned=True,
+        versioned=versioned,
         removal_policy=RemovalPolicy.RETAIN,
-        lifecycle_rules=wildlife_rules(wildlife),
+        lifecycle_rules=rules,
+    )
+
+
+def add_wildlife_bucket(
+    stack: Stack, wildlife: Wildlife, names: WildlifeNames, key: kms.Key
+) -> None:
+    """Make the bucket if it is to be made; it outlives the stack, with all that lies in it."""
+    if not wildlife.bucket.create:
+        return
+    made = add_sealed_bucket(
+        stack, "Bucket", names.bucket, key, wildlife_rules(wildlife), versioned=True
     )
     acknowledge(made, NO_ACCESS_LOGS)
 

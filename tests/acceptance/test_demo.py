@@ -9,31 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.demonstration import LIMIT_SECONDS, PROJECT, demo_command, play
 from tests.support.speaking import NEEDS_FFMPEG
 
-_PROJECT = Path(__file__).resolve().parents[2]
-_LIMIT_SECONDS = 280.0
-
-pytestmark = pytest.mark.timeout(_LIMIT_SECONDS + 20)
-
-
-def _played(work: Path, part: str) -> "subprocess.CompletedProcess[str]":
-    """Play a chapter to its end."""
-    return subprocess.run(
-        _command(work, part),
-        cwd=_PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=_LIMIT_SECONDS,
-        check=False,
-    )
-
-
-def _command(folder: Path, part: str = "uploader") -> list[str]:
-    return [
-        *(sys.executable, "-m", "scripts.demo", "--scale", "small"),
-        *("--folder", str(folder), "--part", part),
-    ]
+pytestmark = pytest.mark.timeout(LIMIT_SECONDS + 20)
 
 
 def _processes_of(folder: Path) -> list[str]:
@@ -53,14 +32,7 @@ def test_the_demonstration_keeps_every_promise_and_says_so(tmp_path: Path) -> No
     """`make demo` is what people run first: it has to be true, readable, and leave nothing."""
     work = tmp_path / "work"
 
-    done = subprocess.run(
-        _command(work),
-        cwd=_PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=_LIMIT_SECONDS,
-        check=False,
-    )
+    done = play(work)
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "SIGKILL in the middle of a surge" in done.stdout
@@ -76,7 +48,7 @@ def test_the_hand_shake_brings_the_known_truth_back(tmp_path: Path) -> None:
     """The main job end to end: four daemons, one of them killed, every row as it must be."""
     work = tmp_path / "work"
 
-    done = _played(work, "handshake")
+    done = play(work, "handshake")
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "SIGKILL: the watcher on EC2 a dies" in done.stdout
@@ -92,7 +64,7 @@ def test_three_sites_come_into_step_and_stay_so(tmp_path: Path) -> None:
     """From feeds to the index in two accounts, one run killed; the last one has nothing to do."""
     work = tmp_path / "work"
 
-    done = _played(work, "ingester")
+    done = play(work, "ingester")
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "SIGKILL: the run dies while it listens" in done.stdout
@@ -106,8 +78,8 @@ def test_three_sites_come_into_step_and_stay_so(tmp_path: Path) -> None:
 def test_a_chapter_that_cannot_be_played_says_what_is_missing(tmp_path: Path) -> None:
     """Who asks for it by name must not take silence for success."""
     done = subprocess.run(
-        _command(tmp_path / "work", "ingester"),
-        cwd=_PROJECT,
+        demo_command(tmp_path / "work", "ingester"),
+        cwd=PROJECT,
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -124,13 +96,13 @@ def test_a_killed_demonstration_leaves_no_process(tmp_path: Path) -> None:
     """Nobody has to hunt for a daemon that a demonstration left."""
     work = tmp_path / "work"
     with subprocess.Popen(
-        _command(work), cwd=_PROJECT, stdout=subprocess.PIPE, text=True
+        demo_command(work), cwd=PROJECT, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         children = _children_once_writing(process)
 
         process.send_signal(signal.SIGKILL)
-        process.wait(_LIMIT_SECONDS)
+        process.wait(LIMIT_SECONDS)
         for child in children:
             _await_end(child)
 
@@ -146,7 +118,7 @@ def _children_once_writing(process: "subprocess.Popen[str]") -> list[int]:
 
 
 def _await_end(descriptor: int) -> None:
-    ready, _, _ = select.select([descriptor], [], [], _LIMIT_SECONDS)
+    ready, _, _ = select.select([descriptor], [], [], LIMIT_SECONDS)
     os.close(descriptor)
     assert ready, "a child outlived the demonstration"
 
@@ -155,14 +127,14 @@ def test_an_interrupted_demonstration_ends_what_it_started(tmp_path: Path) -> No
     """Ctrl-C in the middle: exit status 130, nothing left running."""
     work = tmp_path / "work"
     with subprocess.Popen(
-        _command(work), cwd=_PROJECT, stdout=subprocess.PIPE, text=True
+        demo_command(work), cwd=PROJECT, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert any("the writer begins" in line for line in process.stdout)
 
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
-        status = process.wait(_LIMIT_SECONDS)
+        status = process.wait(LIMIT_SECONDS)
 
     assert status == 130
     assert "Interrupted; everything was stopped." in rest
@@ -174,7 +146,7 @@ def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
 
     done = subprocess.run(
-        _command(tmp_path), cwd=_PROJECT, capture_output=True, text=True, timeout=60, check=False
+        demo_command(tmp_path), cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
     )
 
     assert done.returncode == 2

@@ -1,33 +1,20 @@
 """The chapter of the camera traps as a person starts it, with fewer pictures."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-_PROJECT = Path(__file__).resolve().parents[2]
-_LIMIT_SECONDS = 280.0
+from tests.support.demonstration import LIMIT_SECONDS, play
 
 # Four runs in processes of their own; `make test` runs each part of them by itself.
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(_LIMIT_SECONDS + 20)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(LIMIT_SECONDS + 20)]
 
 
 def test_every_visit_is_in_the_table(tmp_path: Path) -> None:
     """From wrong clocks to a report, and not a step beyond the budget."""
     work = tmp_path / "work"
 
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "scripts.demo", "--scale", "small"),
-            *("--folder", str(work), "--part", "wildlife"),
-        ],
-        cwd=_PROJECT,
-        capture_output=True,
-        text=True,
-        timeout=_LIMIT_SECONDS,
-        check=False,
-    )
+    done = play(work, "wildlife")
 
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "FAILED" not in done.stdout

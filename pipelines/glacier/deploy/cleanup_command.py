@@ -17,8 +17,8 @@ from pipelines.glacier.regions import is_region_name
 from shared.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.glacier.deploy.calls import AwsCalls
     from pipelines.glacier.deploy.permissions.scope import Scope
+    from shared.aws.calls import AwsCalls
 
 # The rest is imported where it is used: --help does not wait for the SDK.
 # ruff: noqa: PLC0415

@@ -69,11 +69,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _deploy(prepared: Prepared, building: "Building", *, apply: bool) -> int:
-    from pipelines.glacier.deploy.calls import AwsCalls
     from pipelines.glacier.deploy.function.deploying import Deploying
     from pipelines.glacier.deploy.function.observing import observe
     from pipelines.glacier.deploy.goal import goal_of, steps_to
     from pipelines.glacier.deploy.permissions.scope import Scope
+    from shared.aws.calls import AwsCalls
 
     line, tag = prepared.loaded.sources.line, _tag(building)
 

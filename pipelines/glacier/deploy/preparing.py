@@ -14,7 +14,7 @@ from pipelines.glacier.lines.syntax import Syntax
 from shared.errors import CredentialsMissing, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.glacier.deploy.calls import AwsCalls
+    from shared.aws.calls import AwsCalls
 
 # The rest is imported where it is used: what needs no network does not wait for the SDK.
 # ruff: noqa: PLC0415
@@ -56,8 +56,8 @@ def in_account(prepared: Prepared, work: "Callable[[AwsCalls, Scope], Awaitable[
         CredentialsMissing: AWS does not say whose they are.
         UsageError: it is another account than the one that the file or the line names.
     """
-    from pipelines.glacier.deploy.calls import AwsCalls
     from pipelines.glacier.lines.connection import client_settings
+    from shared.aws.calls import AwsCalls
     from shared.aws.clients import open_clients
     from shared.errors import ExitStatus
     from shared.lifecycle import run

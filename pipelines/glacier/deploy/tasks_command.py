@@ -16,9 +16,9 @@ from pipelines.glacier.project import aws_keys
 from shared.errors import ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.glacier.deploy.calls import AwsCalls
     from pipelines.glacier.deploy.permissions.scope import Scope
     from pipelines.glacier.deploy.tasks.registering import TaskPlan
+    from shared.aws.calls import AwsCalls
 
 # The rest is imported where it is used: --help does not wait for the SDK.
 # ruff: noqa: PLC0415

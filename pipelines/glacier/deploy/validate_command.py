@@ -59,9 +59,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _validate(prepared: Prepared) -> "Validated":
-    from pipelines.glacier.deploy.calls import AwsCalls
     from pipelines.glacier.deploy.checks.validating import validate
     from pipelines.glacier.deploy.permissions.scope import Scope
+    from shared.aws.calls import AwsCalls
 
     key = prepared.loaded.sources.aws_key
     subnets = key((), aws_keys.FARGATE_SUBNETS, aws_keys.ECS_SUBNETS)

@@ -18,6 +18,7 @@ from pipelines.glacier.run.arguments import StepCommand
 from pipelines.glacier.run.progress import StepEnd
 from pipelines.glacier.run.workspace import Workspace
 from pipelines.glacier.step_events import StepEvent, parse_lines
+from shared.beat import Beat
 from shared.commands import CommandLimits, CommandOutcome, plain_tail, run_command
 
 TERM_SECONDS = 3.0
@@ -68,7 +69,7 @@ class StepRun:
         """Run it to its end, or until `limit` is over; `take` gets the events as they come."""
         events = EventsFile(self.workspace.events)
         outcome: list[CommandOutcome] = []
-        beat = _Beat()
+        beat = Beat()
 
         async def attend() -> None:
             with limit:
@@ -98,27 +99,6 @@ class StepRun:
             limits=CommandLimits(_LONGEST_SECONDS, term_seconds=TERM_SECONDS),
             progress=progress,
         )
-
-
-class _Beat:
-    """Wakes whoever reads the events, each time that the command's keeper says it is alive."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-        self._over = False
-
-    def strike(self) -> None:
-        self._event.set()
-
-    def end(self) -> None:
-        self._over = True
-        self._event.set()
-
-    async def wait(self) -> bool:
-        """Wait for the next beat; False when there is none."""
-        await self._event.wait()
-        self._event = anyio.Event()
-        return not self._over
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from pipelines.wildlife.machine.job_request import (
     parse_request,
 )
 from pipelines.wildlife.machine.reports import Reports
+from shared.beat import Beat
 from shared.commands import CommandLimits, CommandOutcome, plain_tail, run_command
 
 DETECT = (sys.executable, "-m", "pipelines.wildlife.detect")
@@ -128,7 +129,7 @@ class LocalBatch:
         """Run the command to its end; None where its machine was taken from it."""
         reclaimed = self.is_reclaimed()
         outcome: list[CommandOutcome] = []
-        beat = _Beat()
+        beat = Beat()
         limits = CommandLimits(float(request.attempt_seconds), term_seconds=TERM_SECONDS)
         environ = {**os.environ, **self._environment(request, number)}
 
@@ -204,27 +205,6 @@ class Output:
             return b""
         self._offset += len(piece)
         return piece
-
-
-class _Beat:
-    """Wakes whoever reads the output, each time that the command's keeper says it is alive."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-        self._over = False
-
-    def strike(self) -> None:
-        self._event.set()
-
-    def end(self) -> None:
-        self._over = True
-        self._event.set()
-
-    async def wait(self) -> bool:
-        """Wait for the next beat; False when there is none."""
-        await self._event.wait()
-        self._event = anyio.Event()
-        return not self._over
 
 
 def _progress(line: bytes) -> tuple[int, int] | None:

@@ -7,7 +7,6 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.checks.validation import (
     Finding,
     check_configuration,
@@ -24,6 +23,7 @@ from pipelines.glacier.deploy.permissions.policies import (
     execution_statements,
 )
 from pipelines.glacier.deploy.permissions.scope import Scope
+from shared.aws.calls import AwsCalls
 from shared.aws.permission import Permission
 from shared.errors import SuiteError
 

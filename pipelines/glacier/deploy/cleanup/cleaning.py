@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.cleanup.cleanup_plan import Present, result_places
 from pipelines.glacier.deploy.docker.client import (
     ASK_SECONDS,
@@ -15,6 +14,7 @@ from pipelines.glacier.deploy.docker.lines import list_images, remove
 from pipelines.glacier.deploy.function.function_facts import ABSENT, load_function
 from pipelines.glacier.deploy.goal import repository_uri
 from pipelines.glacier.deploy.permissions.scope import Scope
+from shared.aws.calls import AwsCalls
 from shared.errors import PermanentError
 from shared.s3.store import ObjectStore
 from shared.s3.uri import S3Uri

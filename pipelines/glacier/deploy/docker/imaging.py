@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.docker import lines as docker_lines
 from pipelines.glacier.deploy.docker.build_context import Ingredients, write_context
 from pipelines.glacier.deploy.docker.client import (
@@ -19,6 +18,7 @@ from pipelines.glacier.deploy.docker.client import (
 )
 from pipelines.glacier.deploy.docker.image_content import ImageContent
 from pipelines.glacier.deploy.docker.lines import BaseImage
+from shared.aws.calls import AwsCalls
 
 IMAGE_MEGABYTES_MAX = 700
 Tell = Callable[[str], None]

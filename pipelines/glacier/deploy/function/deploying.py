@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import anyio
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.docker.imaging import Building, Tell, build_image, push_image
 from pipelines.glacier.deploy.function.deploy_plan import Observed, Step
 from pipelines.glacier.deploy.function.function_facts import ABSENT
@@ -18,6 +17,7 @@ from pipelines.glacier.deploy.function.observing import load_image_digest
 from pipelines.glacier.deploy.permissions.roles import execution_role, make_role
 from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.deploy.probes.probes import Probe, faults
+from shared.aws.calls import AwsCalls
 from shared.errors import PermanentError, SuiteError
 
 _SETTLED = "Successful"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipelines.glacier.deploy.calls import Answer, AwsCalls
 from pipelines.glacier.deploy.function.function_plan import ALIAS, FunctionState, Settings
+from shared.aws.calls import Answer, AwsCalls
 
 ABSENT = ("ResourceNotFoundException",)
 _STORAGE_MB = 512

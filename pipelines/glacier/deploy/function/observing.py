@@ -1,10 +1,10 @@
 """Looks at everything a deployment touches, and changes nothing."""
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.function.deploy_plan import Observed, RepositoryState
 from pipelines.glacier.deploy.function.function_facts import load_function, load_live
 from pipelines.glacier.deploy.permissions.roles import differing, execution_role
 from pipelines.glacier.deploy.permissions.scope import Scope
+from shared.aws.calls import AwsCalls
 
 _NO_REPOSITORY = ("RepositoryNotFoundException",)
 _NO_IMAGE = ("ImageNotFoundException",)

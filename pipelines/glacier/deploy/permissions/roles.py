@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.permissions.policies import (
     LAMBDA_SERVICE,
     execution_statements,
@@ -23,6 +22,7 @@ from pipelines.glacier.deploy.permissions.statements import (
     policy_document,
     trust_document,
 )
+from shared.aws.calls import AwsCalls
 
 POLICY_NAME = "glacier"
 """Of the inline policy."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.permissions.roles import WantedRole, differing, make_role, task_roles
 from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.deploy.tasks.task_definitions import (
@@ -12,6 +11,7 @@ from pipelines.glacier.deploy.tasks.task_definitions import (
     differs,
     render_definition,
 )
+from shared.aws.calls import AwsCalls
 
 _UNKNOWN = ("ClientException", "InvalidParameterException")
 """What ECS says of a family that it does not know; it has no code of its own for that."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.cleanup.cleaning import clean, look
 from pipelines.glacier.deploy.cleanup.cleanup_plan import Present, describe
 from pipelines.glacier.deploy.docker.client import logged_in
 from pipelines.glacier.deploy.permissions.scope import Scope
+from shared.aws.calls import AwsCalls
 from shared.s3.memory import MemoryStore
 from shared.s3.memory_buckets import MemoryBuckets
 from shared.s3.uri import S3Uri

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.glacier.deploy import calls
+from pipelines.glacier import deploy
 from pipelines.glacier.deploy.permissions.operator_policy import operator_statements
 from pipelines.glacier.deploy.permissions.policies import (
     endpoint_statements,
@@ -69,7 +69,7 @@ def test_the_operator_may_send_every_request_that_is_written_here() -> None:
     allowed = {action for each in operator_statements(SCOPE) for action in each.actions}
     written = {
         (service, operation)
-        for path in Path(calls.__file__).parent.rglob("*.py")
+        for path in Path(deploy.__file__).parent.rglob("*.py")
         for service, operation in _REQUEST.findall(path.read_text())
     }
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pipelines.glacier.deploy.calls import AwsCalls, NotYet
 from pipelines.glacier.deploy.docker.build_context import Ingredients
 from pipelines.glacier.deploy.docker.image_content import ImageContent
 from pipelines.glacier.deploy.docker.imaging import Building
@@ -16,6 +15,7 @@ from pipelines.glacier.deploy.function.deploying import Deploying, Goal, SmokeTe
 from pipelines.glacier.deploy.function.function_plan import FunctionStep, Settings, Wanted
 from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.deploy.probes.probes import bad_event
+from shared.aws.calls import AwsCalls, NotYet
 from shared.errors import PermanentError
 from shared.s3.errors import AccessDenied
 from tests.support.scripted_aws import Answer, Body, ScriptedAws, never_waits, refusal

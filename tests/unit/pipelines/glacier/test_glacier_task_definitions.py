@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.function.deployment import Deployment, resolve_deployment, role_name
 from pipelines.glacier.deploy.permissions.roles import differing, task_roles
 from pipelines.glacier.deploy.tasks.registering import plan_tasks, register_tasks
@@ -23,6 +22,7 @@ from pipelines.glacier.lines.storage import Storage
 from pipelines.glacier.project.aws_keys import AWS_KEYS
 from pipelines.glacier.project.ini_text import IniText, parse_ini
 from pipelines.glacier.values import Values
+from shared.aws.calls import AwsCalls
 from shared.errors import UsageError
 from tests.support.scripted_aws import Answer, ScriptedAws, never_waits, refusal
 

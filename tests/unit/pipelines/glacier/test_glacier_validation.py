@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from pipelines.glacier.deploy.calls import AwsCalls
 from pipelines.glacier.deploy.checks.validating import validate
 from pipelines.glacier.deploy.checks.validation import (
     Finding,
@@ -21,6 +20,7 @@ from pipelines.glacier.deploy.permissions.policies import endpoint_statements
 from pipelines.glacier.deploy.permissions.scope import Scope
 from pipelines.glacier.deploy.permissions.statements import resource_document
 from pipelines.glacier.lines.storage import Storage
+from shared.aws.calls import AwsCalls
 from tests.support.scripted_aws import Answer, ScriptedAws, never_waits, refusal
 
 _WANTED = Deployment(Storage("us-west-2", "bucket", "base"), function="glacier")
