@@ -12,7 +12,7 @@ from pipelines.wildlife.costs.estimate import Estimate, Work, check_budget, esti
 from pipelines.wildlife.costs.prices import PriceBook
 from pipelines.wildlife.document.checks import Request
 from pipelines.wildlife.errors import InvalidInput
-from pipelines.wildlife.pictures import seconds_per_image
+from pipelines.wildlife.pictures import USUAL_RATES, Rates, seconds_per_image
 
 _QUEUE_SECONDS = 1800
 """That a job may wait in its queue on top of two attempts."""
@@ -52,11 +52,13 @@ def find_prices(request: Request, books: Mapping[str, PriceBook]) -> PriceBook:
     return books[name]
 
 
-def estimate_run(request: Request, found: Found, prices: PriceBook) -> Estimate:
+def estimate_run(
+    request: Request, found: Found, prices: PriceBook, rates: Rates = USUAL_RATES
+) -> Estimate:
     """Return what a run over these pictures costs; InvalidInput where there is none."""
     if not found.used:
         raise InvalidInput(f"input_uri {str(request.source)!r} holds no picture")
-    return estimate(_work(request, found, spot=request.document.use_spot), prices)
+    return estimate(_work(request, found, rates, spot=request.document.use_spot), prices)
 
 
 def guard_budget(
@@ -65,6 +67,8 @@ def guard_budget(
     books: Mapping[str, PriceBook],
     queues: Queues,
     started_at: datetime,
+    *,
+    rates: Rates = USUAL_RATES,
 ) -> Mapping[str, object]:
     """Return the state's payload: the document, and what the run is going to be.
 
@@ -74,7 +78,7 @@ def guard_budget(
     """
     document, target = request.document, request.target
     prices = find_prices(request, books)
-    costs = estimate_run(request, found, prices)
+    costs = estimate_run(request, found, prices, rates)
     check_budget(costs.estimated_total_dkk, document.budget_dkk)
     duration = document.max_job_duration
     return {
@@ -86,7 +90,7 @@ def guard_budget(
         "images_found": found.pictures,
         "estimated_images": found.used,
         "max_images": found.used,
-        "seconds_per_image": seconds_per_image(found.taken),
+        "seconds_per_image": seconds_per_image(found.taken, rates),
         "compute_mode": "hybrid",
         "max_runtime_min": duration // 60,
         "estimated_cost_dkk": costs.estimated_cost_dkk,
@@ -97,24 +101,24 @@ def guard_budget(
         "stage0_output_uri": target.join("stage0/"),
         "intermediate_uri": target.join("stage1/"),
         "weather_uri": target.join("weather/"),
-        "job_queue": _queue(request, found, prices, queues),
+        "job_queue": _queue(request, found, prices, queues, rates),
         "batch_state_timeout_s": duration * 2 + _QUEUE_SECONDS,
         "warnings": [*request.warnings, *costs.warnings],
     }
 
 
-def _queue(request: Request, found: Found, prices: PriceBook, queues: Queues) -> str:
+def _queue(request: Request, found: Found, prices: PriceBook, queues: Queues, rates: Rates) -> str:
     """Choose the queue: on-demand may stand in for spare capacity where the budget allows it."""
     if not request.document.use_spot:
         return queues.on_demand
-    dear = estimate(_work(request, found, spot=False), prices).estimated_total_dkk
+    dear = estimate(_work(request, found, rates, spot=False), prices).estimated_total_dkk
     return queues.either if fits_budget(dear, request.document.budget_dkk) else queues.spot
 
 
-def _work(request: Request, found: Found, *, spot: bool) -> Work:
+def _work(request: Request, found: Found, rates: Rates, *, spot: bool) -> Work:
     return Work(
         pictures=found.used,
-        seconds_per_image=seconds_per_image(found.taken),
+        seconds_per_image=seconds_per_image(found.taken, rates),
         spot=spot,
         max_job_duration=request.document.max_job_duration,
     )

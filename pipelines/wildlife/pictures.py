@@ -1,21 +1,49 @@
 """Which objects are pictures, which camera took them, how long one takes to look at. Pure."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from heapq import nsmallest
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _CAMERA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-SECONDS_PER_IMAGE: Mapping[str, float] = MappingProxyType({"cam01": 0.8, "cam02": 0.6})
-USUAL_SECONDS = 0.7
+_RATE = re.compile(r"(\*|[A-Za-z0-9][A-Za-z0-9_-]{0,63})=([0-9]{1,6}(?:\.[0-9]{1,6})?)")
+_OTHERS = "*"
 _GUESSED: Mapping[str, int] = MappingProxyType({"cam01": 1200, "cam02": 800})
 _USUAL_GUESS = 1000
 
 
 class BadCamera(ValueError):
     """A folder's name cannot be that of a camera."""
+
+
+class BadRate(ValueError):
+    """This does not say how long pictures of a camera take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Seconds that it takes to look at a picture."""
+
+    by_camera: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({"cam01": 0.8, "cam02": 0.6})
+    )
+    others: float = 0.7
+
+
+USUAL_RATES = Rates()
+
+
+def parse_rates(texts: Sequence[str]) -> Rates:
+    """Read `cam01=0.8`, and `*=0.7` for all others; what is not said is as usual. BadRate."""
+    said: dict[str, float] = {}
+    for text in texts:
+        match = _RATE.fullmatch(text)
+        if match is None or not float(match[2]):
+            raise BadRate(f"{text[:100]!r} is not valid; allowed: CAMERA=SECONDS or *=SECONDS")
+        said[match[1]] = float(match[2])
+    others = said.pop(_OTHERS, USUAL_RATES.others)
+    return Rates({**USUAL_RATES.by_camera, **said}, others)
 
 
 def is_picture(name: str) -> bool:
@@ -38,25 +66,15 @@ def camera_of(relative: str, last_segment: str) -> str:
     return camera
 
 
-def first_pictures(names: Iterable[str], limit: int) -> list[str]:
-    """Return the pictures that a run takes: the first so many in the order of their bytes."""
-    return nsmallest(limit, names, key=str.encode)
-
-
-def seconds_per_image(
-    counts: Mapping[str, int], rates: Mapping[str, float] = SECONDS_PER_IMAGE
-) -> float:
+def seconds_per_image(counts: Mapping[str, int], rates: Rates = USUAL_RATES) -> float:
     """Return the mean time of a picture over cameras with so many of them."""
     total = sum(counts.values())
     if not total:
-        return USUAL_SECONDS
-    spent = sum(count * rates.get(camera, USUAL_SECONDS) for camera, count in counts.items())
+        return rates.others
+    spent = sum(
+        count * rates.by_camera.get(camera, rates.others) for camera, count in counts.items()
+    )
     return spent / total
-
-
-def count_cameras(relatives: Iterable[str], last_segment: str) -> "Counter[str]":
-    """Return how many pictures each camera took; BadCamera."""
-    return Counter(camera_of(relative, last_segment) for relative in relatives)
 
 
 def guess_count(last_segment: str) -> int:

@@ -1,10 +1,12 @@
 """How runs are made here, whatever they are asked for. Functions find it in their environment."""
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from pipelines.wildlife.pictures import parse_rates
 from shared.daemon_settings import AccountSettings
 from shared.options import Option
 
@@ -31,6 +33,15 @@ class RunSettings(AccountSettings):
         default=16, ge=1, le=256, description="Pictures that are read at once"
     )
 
+    seconds_per_image: Annotated[
+        tuple[str, ...], Option(metavar="CAMERA=SECONDS", group="pictures")
+    ] = Field(
+        default=(),
+        description=(
+            "What the detection takes for a picture, by which runs are estimated; * is any other "
+            "camera; what is not said is cam01=0.8, cam02=0.6, *=0.7"
+        ),
+    )
     clocks_uri: Annotated[str, Option(metavar="URI", group="pictures")] = Field(
         default="",
         description=(
@@ -158,3 +169,17 @@ class RunSettings(AccountSettings):
     environment_name: Annotated[
         Literal["dev", "prod"], Option(flag="--environment", group="AWS")
     ] = Field(default="dev", description="First part of the names of resources")
+
+    @field_validator("seconds_per_image")
+    @classmethod
+    def _are_rates(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        parse_rates(texts)
+        return texts
+
+
+def installed_version() -> str:
+    """Return our version as it is installed; a source tree that only lies there has none."""
+    try:
+        return version("towpath")
+    except PackageNotFoundError:
+        return "unknown"

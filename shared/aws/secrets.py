@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.aws.clients import ClientSettings, ServiceClient, open_clients
+from shared.aws.clients import ClientPool, ClientSettings, open_clients
 from shared.aws.errors import SDK_ERRORS, translate
 from shared.aws.identity import find_place, plan_credentials
 from shared.aws.imds import open_imds
@@ -36,10 +36,9 @@ async def read_secret(
         connections=_CONNECTIONS,
     )
     async with open_clients(chosen) as clients:
-        service = await clients.client("secretsmanager")
         try:
             text = await retrying(
-                lambda _attempt: _ask(service, name), policy=_POLICY, budget=RetryBudget()
+                lambda _attempt: _ask(clients, name), policy=_POLICY, budget=RetryBudget()
             )
         except ObjectError as error:
             said = error.code or type(error).__name__
@@ -51,8 +50,10 @@ async def read_secret(
         raise SecretUnusable(f"secret {name!r} is no JSON object of texts; put one there") from None
 
 
-async def _ask(service: ServiceClient, name: str) -> str:
+async def _ask(clients: ClientPool, name: str) -> str:
     try:
+        # A profile that there is not shows itself here.
+        service = await clients.client("secretsmanager")
         answer = await service.get_secret_value(SecretId=name)
     except SDK_ERRORS as error:
         raise translate(error, S3Uri(name), writing=False) from error

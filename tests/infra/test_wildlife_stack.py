@@ -62,6 +62,8 @@ def test_every_state_has_a_function_as_the_contract_sizes_it(wildlife: Template)
     sizes = {name.rpartition("wildlife-")[2]: one["MemorySize"] for name, one in functions.items()}
     assert sizes["guard-budget"] == sizes["weather-enrichment"] == 512
     assert sizes["stage0-exif"] == 1769
+    # What a running cost is computed from.
+    assert sizes["stage2-post"] == sizes["write-parquet"] == 1769
 
 
 def test_no_function_may_do_what_its_state_does_not(wildlife: Template) -> None:

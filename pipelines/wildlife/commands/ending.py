@@ -23,6 +23,11 @@ _BY_ERROR: Mapping[str, WildlifeStatus] = {
     "UsageError": WildlifeStatus.CONFIGURATION,
     "CredentialsMissing": WildlifeStatus.CONFIGURATION,
     "EndpointRefused": WildlifeStatus.CONFIGURATION,
+    "CredentialsExpired": WildlifeStatus.CONFIGURATION,
+    "AccessDenied": WildlifeStatus.CONFIGURATION,
+    "BucketMissing": WildlifeStatus.CONFIGURATION,
+    "CertificateInvalid": WildlifeStatus.CONFIGURATION,
+    "Unreachable": WildlifeStatus.CONFIGURATION,
 }
 _MISCONFIGURED = 2
 """The detection's exit status for bad input or configuration."""
@@ -47,8 +52,14 @@ def reason_of(ending: Ending) -> str:
         # The state puts what it caught behind words of its own, which the error has as well.
         cause = cause.removeprefix(_PREFIX)
     words = said_by(cause)
-    known = ending.error in {"InvalidInput", "BudgetExceeded"}
-    return words if known and words else f"{ending.error}: {words}" if words else ending.error
+    # The status says already of which kind these are.
+    return (
+        words
+        if ending.error in _BY_ERROR and words
+        else f"{ending.error}: {words}"
+        if words
+        else ending.error
+    )
 
 
 def _exit_code(cause: str) -> object:

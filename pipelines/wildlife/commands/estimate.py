@@ -13,7 +13,7 @@ from pipelines.wildlife.document.checks import Request, check_document
 from pipelines.wildlife.errors import BudgetExceeded, WildlifeStatus
 from pipelines.wildlife.guard import Found, estimate_run, find_prices
 from pipelines.wildlife.listing import find_pictures
-from pipelines.wildlife.pictures import guess_count
+from pipelines.wildlife.pictures import BadRate, guess_count, parse_rates
 from pipelines.wildlife.storage.opening import StorageAccount, open_storage
 from shared.errors import ExitStatus
 from shared.flags import OneLineParser
@@ -40,10 +40,10 @@ _PARTS = {
 def main(argv: Sequence[str]) -> int:
     """Estimate one document."""
     options = _parser().parse_args(list(argv))
-    request = check_document(read_document(options.input), local=True)
+    request = check_document(read_document(options.input), local=True, books=BOOKS)
     prices = find_prices(request, BOOKS)
     found = _find(request, options)
-    costs = estimate_run(request, found, prices)
+    costs = estimate_run(request, found, prices, parse_rates(options.seconds_per_image))
     for warning in (*request.warnings, *costs.warnings):
         sys.stderr.write(f"towpath wildlife estimate: warning: {warning}\n")
     render = _json if options.output == "json" else _text
@@ -68,7 +68,20 @@ def _parser() -> argparse.ArgumentParser:
         "--offline", action="store_true", help="guess the number by the name, and list nothing"
     )
     parser.add_argument(
-        "--aws-region", default=_REGION, metavar="NAME", help=f"region (default: {_REGION})"
+        "--seconds-per-image",
+        type=_rate,
+        action="append",
+        default=[],
+        metavar="CAMERA=SECONDS",
+        help="what a picture takes, as in the settings of run; * is any other camera; repeat it",
+    )
+    parser.add_argument(
+        "--region",
+        "--aws-region",
+        dest="aws_region",
+        default=_REGION,
+        metavar="NAME",
+        help=f"region (default: {_REGION})",
     )
     parser.add_argument("--profile", metavar="NAME", help="profile of the AWS configuration")
     parser.add_argument("--endpoint-url", metavar="URL", help="where S3 is, if not at AWS")
@@ -81,6 +94,14 @@ def _count(text: str) -> int:
             f"{text!r} is not valid; allowed: a whole number from 1 to {_COUNT_MAX}"
         )
     return int(text)
+
+
+def _rate(text: str) -> str:
+    try:
+        parse_rates([text])
+    except BadRate as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _find(request: Request, options: argparse.Namespace) -> Found:

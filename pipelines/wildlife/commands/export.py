@@ -94,7 +94,12 @@ def _parser() -> argparse.ArgumentParser:
         help="whose dates and times, as Europe/Copenhagen (default: UTC)",
     )
     parser.add_argument(
-        "--aws-region", default=_REGION, metavar="NAME", help=f"region (default: {_REGION})"
+        "--region",
+        "--aws-region",
+        dest="aws_region",
+        default=_REGION,
+        metavar="NAME",
+        help=f"region (default: {_REGION})",
     )
     parser.add_argument("--profile", metavar="NAME", help="profile of the AWS configuration")
     parser.add_argument("--endpoint-url", metavar="URL", help="where S3 is, if not at AWS")

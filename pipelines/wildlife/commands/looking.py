@@ -143,12 +143,13 @@ def _listed(each: Listed) -> RunView:
 def _events(run: LocalRun) -> Sequence[Happened]:
     alive = run.is_alive
     events = [*parse_events(run.read())]
-    return events if alive else [*events, *_killed(events)]
+    return events if alive else [*events, *_killed(run, events)]
 
 
-def _killed(events: Sequence[Happened]) -> Sequence[Happened]:
+def _killed(run: LocalRun, events: Sequence[Happened]) -> Sequence[Happened]:
     """Return the event that somebody could not write who was killed; none where there is an end."""
-    if not events or events[-1].is_end:
+    if events and events[-1].is_end:
         return ()
-    last = events[-1]
-    return [Happened(last.number + 1, last.at, "ExecutionAborted", {"cause": "killed"})]
+    # There was no room for the first event, or no time.
+    number, at = (events[-1].number, events[-1].at) if events else (0, run.noted_at)
+    return [Happened(number + 1, at, "ExecutionAborted", {"cause": "killed"})]

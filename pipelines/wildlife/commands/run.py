@@ -16,7 +16,7 @@ from pipelines.wildlife.commands.onlooker import Onlooker
 from pipelines.wildlife.commands.running import interruptible, told
 from pipelines.wildlife.costs.prices import BOOKS
 from pipelines.wildlife.document.checks import Request, check_document
-from pipelines.wildlife.guard import find_prices
+from pipelines.wildlife.machine.endings import Status
 from pipelines.wildlife.machine.faults import Faults, parse_fault
 from pipelines.wildlife.settings import SERVICE, RunSettings
 from shared.log import configure_logging
@@ -44,8 +44,7 @@ def main(argv: Sequence[str]) -> int:
     mode = Mode(arguments.mode)
     faults = [parse_fault(text) for text in arguments.fault]
     document = read_document(arguments.input)
-    request = check_document(document, local=mode is Mode.LOCAL)
-    find_prices(request, BOOKS)
+    request = check_document(document, local=mode is Mode.LOCAL, books=BOOKS)
     for warning in request.warnings:
         say(_NAME, f"warning: {warning}")
     configure_logging(SERVICE, arguments.log_level)
@@ -95,11 +94,12 @@ def _locally(
     folder: Path,
     faults: Faults,
 ) -> int:
-    from pipelines.wildlife.commands.start_checks import check_settings
+    from pipelines.wildlife.commands.start_checks import check_apart, check_settings
     from pipelines.wildlife.machine.local_execution import LocalExecution
     from pipelines.wildlife.machine.local_runs import begin_run, execution_name
 
     check_settings(settings)
+    check_apart(request)
     name = execution_name(request.session_id, datetime.now(UTC))
     with begin_run(folder, name) as (noted, keep):
         say(_NAME, f"execution {name}, noted in {str(noted.folder)!r}")
@@ -111,4 +111,8 @@ def _locally(
 
         execution = LocalExecution(document, settings, noted, faults)
         ending = interruptible(lambda: execution.execute(sink), onlooker)
+    if ending and ending.status == Status.SUCCEEDED:
+        for warning in onlooker.view.warnings:
+            if warning not in request.warnings:
+                say(_NAME, f"warning: {warning}")
     return told(ending)

@@ -8,7 +8,6 @@ from pipelines.wildlife.commands.call import add_form, add_input, read_document
 from pipelines.wildlife.costs.prices import BOOKS
 from pipelines.wildlife.document.checks import Request, check_document
 from pipelines.wildlife.errors import WildlifeStatus
-from pipelines.wildlife.guard import find_prices
 from shared.flags import OneLineParser
 
 SUMMARY = "check an input document, and name every mistake in it"
@@ -27,8 +26,7 @@ def main(argv: Sequence[str]) -> int:
     add_input(parser)
     add_form(parser)
     options = parser.parse_args(list(argv))
-    request = check_document(read_document(options.input), local=True)
-    find_prices(request, BOOKS)
+    request = check_document(read_document(options.input), local=True, books=BOOKS)
     for warning in request.warnings:
         sys.stderr.write(f"towpath wildlife validate: warning: {warning}\n")
     sys.stdout.write(_json(request) if options.output == "json" else _text(request))

@@ -14,8 +14,9 @@ from pipelines.wildlife.costs.estimate import VCPUS
 from pipelines.wildlife.costs.prices import PriceBook
 
 DETECTION = "SubmitBatchStage1"
-_GIGABYTES: Mapping[str, float] = {"Stage0Exif": 1769 / 1024}
-_USUAL_GIGABYTES = 0.5
+_LARGE_GIGABYTES, _USUAL_GIGABYTES = 1769 / 1024, 0.5
+"""Memory of functions: of those that compute, which get a whole processor by it, and of others."""
+_LARGE = frozenset({"Stage0Exif", "Stage2Post", "WriteParquet"})
 _HOUR = 3600
 
 
@@ -25,7 +26,7 @@ def running_cost(
     """Return what states have cost that were at work for so long; `entered` is their number."""
     detection = seconds.get(DETECTION, 0.0) / _HOUR * VCPUS * prices.vcpu_hour(spot=spot)
     used = sum(
-        taken * _GIGABYTES.get(state, _USUAL_GIGABYTES)
+        taken * (_LARGE_GIGABYTES if state in _LARGE else _USUAL_GIGABYTES)
         for state, taken in seconds.items()
         if state != DETECTION
     )

@@ -21,15 +21,18 @@ import structlog
 from anyio.abc import TaskStatus
 from structlog.typing import FilteringBoundLogger
 
+from pipelines.wildlife.detect.chunks import PICTURE_FORM
 from pipelines.wildlife.detect.job import MANIFEST, Job
 from pipelines.wildlife.detect.looking import Looker
 from pipelines.wildlife.detect.opening import named_uris, open_detector
 from pipelines.wildlife.detect.records import Recorder
 from pipelines.wildlife.detect.settings import DetectSettings
-from pipelines.wildlife.document.places import Place, parse_place
+from pipelines.wildlife.document.places import Place, locate, parse_place
 from pipelines.wildlife.models.detections import DetectionSummary
 from pipelines.wildlife.settings import SERVICE
+from pipelines.wildlife.storage.folder import FolderStorage
 from pipelines.wildlife.storage.opening import StorageAccount, open_storage
+from pipelines.wildlife.storage.protocol import Missing, Unusable
 from shared.errors import ExitStatus, UsageError
 from shared.lifecycle import run
 from shared.log import configure_logging
@@ -41,6 +44,7 @@ log: FilteringBoundLogger = structlog.get_logger()
 _HELD_BYTES = 512 * 1024 * 1024
 _DECODERS_MAX = 4
 """A container sees all cores of its machine, and has the memory for a few pictures."""
+_LINE_BYTES = 64 * 1024
 _STDOUT = 1
 Progress = Callable[[int, int], None]
 
@@ -90,6 +94,8 @@ async def do_job(settings: DetectSettings, progress: Progress) -> DetectionSumma
     )
     decoders = anyio.CapacityLimiter(min(os.cpu_count() or 1, _DECODERS_MAX))
     uris = [str(source), str(target), *named_uris(settings)]
+    if source.scheme == "file":
+        uris += await first_picture(source.join(MANIFEST))
     async with (
         open_storage(uris, options) as storage,
         open_detector(settings, storage, decoders) as opened,
@@ -111,6 +117,20 @@ async def do_job(settings: DetectSettings, progress: Progress) -> DetectionSumma
             progress=progress,
         )
         return await job.run()
+
+
+async def first_picture(manifest: str) -> list[str]:
+    """Return the URI of the first picture, which may lie in S3 while its manifest does not.
+
+    A manifest that cannot be read has none; the job says so in its own words.
+    """
+    try:
+        head = await FolderStorage().read(manifest, length=_LINE_BYTES)
+        uri = PICTURE_FORM.validate_json(head.partition(b"\n")[0]).image_uri
+        locate(uri)
+    except (Missing, Unusable, ValueError):
+        return []
+    return [uri]
 
 
 def _place(name: str, uri: str) -> Place:

@@ -11,13 +11,12 @@ from hashlib import sha256
 from pipelines.wildlife.detect.judging import Dropped, Kept, RawDetection, judge
 from pipelines.wildlife.detect.stage import Stage
 from pipelines.wildlife.document.places import Place
-from pipelines.wildlife.labels import Label, find_corrections, label_of
+from pipelines.wildlife.labels import HUMAN, Label, find_corrections, label_of
 from pipelines.wildlife.layout import crop_name
 from pipelines.wildlife.models.detections import DetectionLine, DropLine, PredictionLine
 from pipelines.wildlife.models.pictures import PictureLine
 
 AUTO_CONFIDENCE = 0.5
-HUMAN = "human"
 NO_CLASSIFIER = "none"
 STAGE_FOLDER = "stage1/"
 _DIGITS = 16

@@ -3,14 +3,17 @@
 | mistake                                  | line                                                 |
 |------------------------------------------|------------------------------------------------------|
 | no JSON, no object, a key twice          | what is wrong with the whole                         |
-| an unknown key                           | the key, and what it may have been meant for         |
+| an unknown key                           | the key, and what it may have been meant for; after  |
+|                                          | fifty of them the number of the others               |
 | a value of another type or out of limits | the field, the value, what is allowed                |
+| prices that nobody has written down      | `price_book`, and those that there are               |
 | results within the pictures or around    | `output_uri`, and what it collides with              |
 | `run_id`, the old name                   | a warning; a mistake if `session_id` says otherwise  |
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
@@ -19,11 +22,14 @@ from pydantic import ValidationError
 
 from pipelines.wildlife.document.places import Place, parse_place
 from pipelines.wildlife.errors import InvalidInput
-from pipelines.wildlife.models.input import InputDocument
+from pipelines.wildlife.models.input import BOOK_NAME_MAX, InputDocument
 
 DOCUMENT_BYTES_MAX = 256 * 1024
 _SHOWN_MAX = 80
+_UNKNOWN_MAX = 50
+"""Lines about unknown keys: what a state machine passes on of an error is no more than 32 KiB."""
 _OLD_SESSION = "run_id"
+_UNKNOWN = "extra_forbidden"
 _ALLOWED: Mapping[str, str] = {
     "input_uri": "s3://bucket/prefix/, or file:///folder/ in local mode",
     "output_uri": "s3://bucket/prefix/, or file:///folder/ in local mode",
@@ -64,10 +70,11 @@ def parse_document(text: str | bytes) -> object:
         raise InvalidInput(f"the document is not valid JSON: {str(error)[:200]}") from error
 
 
-def check_document(said: object, *, local: bool = False) -> Request:
+def check_document(said: object, *, local: bool = False, books: Collection[str] = ()) -> Request:
     """Return what a document asks for; InvalidInput has a line for each mistake.
 
-    Folders (`file://`) are taken with `local` alone.
+    Folders (`file://`) are taken with `local` alone. `books` are the names of the price books that
+    there are; with none of them any is taken.
     """
     if not isinstance(said, Mapping):
         raise InvalidInput(f"the document must be a JSON object, not {_shown(said)}")
@@ -77,6 +84,7 @@ def check_document(said: object, *, local: bool = False) -> Request:
     except ValidationError as error:
         problems += _problems(error)
         document = None
+    problems += _of_book(fields.get("price_book"), books)
     places = {
         name: _place(name, fields.get(name), problems, local=local)
         for name in ("input_uri", "output_uri")
@@ -106,8 +114,8 @@ class _Refused(ValueError):
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise _Refused(f"the document has the key {_shown(twice)} twice")
     return found
 
@@ -129,14 +137,19 @@ def _renamed(said: Mapping[object, object]) -> tuple[dict[str, object], list[str
 
 
 def _problems(error: ValidationError) -> list[str]:
-    return [_problem(dict(each)) for each in error.errors(include_url=False)]
+    faults = [dict(each) for each in error.errors(include_url=False)]
+    unknown = [each for each in faults if each["type"] == _UNKNOWN]
+    known = [each for each in faults if each["type"] != _UNKNOWN]
+    lines = [_problem(each) for each in (*known, *unknown[:_UNKNOWN_MAX])]
+    more = len(unknown) - _UNKNOWN_MAX
+    return [*lines, f"{more} more keys are not known"] if more > 0 else lines
 
 
 def _problem(fault: Mapping[str, object]) -> str:
     location = fault["loc"]
     parts = [str(part) for part in location] if isinstance(location, tuple) else []
     name = ".".join(parts)[:_SHOWN_MAX]
-    if fault["type"] == "extra_forbidden":
+    if fault["type"] == _UNKNOWN:
         return _unknown(parts)
     allowed = _ALLOWED.get(name, "another value")
     if fault["type"] == "missing":
@@ -149,6 +162,19 @@ def _unknown(parts: list[str]) -> str:
     near = get_close_matches(parts[-1], list(known), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
     return f"{_shown('.'.join(parts))[1:-1]} is not known; {hint}"
+
+
+def _of_book(name: object, books: Collection[str]) -> list[str]:
+    """Return what is wrong with a price book that may be named; another line tells what may not."""
+    if (
+        not books
+        or not isinstance(name, str)
+        or name in books
+        or not 0 < len(name) <= BOOK_NAME_MAX
+    ):
+        return []
+    known = ", ".join(map(repr, sorted(books)))
+    return [f"price_book = {_shown(name)} is not known; known: {known}"]
 
 
 def _place(name: str, said: object, problems: list[str], *, local: bool) -> Place | None:

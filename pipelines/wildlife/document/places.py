@@ -13,6 +13,7 @@ Scheme: TypeAlias = Literal["s3", "file"]
 
 _BUCKET = re.compile(r"[a-z0-9.-]{3,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _ODD = "surrogateescape"
 """A file's name is bytes; those that are no UTF-8 come back as they were."""
 _LONGEST = 900
@@ -77,8 +78,11 @@ def parse_place(text: str) -> Place:
     scheme, found, rest = text.partition("://")
     if not found or scheme not in {"s3", "file"}:
         raise ValueError("s3://bucket/prefix/, or file:///folder/ in local mode")
-    if _CONTROL.search(text) or len(text.encode()) > _LONGEST:
-        raise ValueError(f"up to {_LONGEST} bytes without control characters")
+    # A path's octets may be quoted; JSON can hold halves of characters, which nothing can name.
+    written = unquote(text) if scheme == "file" else text
+    size = len(text.encode(errors="surrogatepass"))
+    if _CONTROL.search(written) or _HALF.search(text) or size > _LONGEST:
+        raise ValueError(f"up to {_LONGEST} bytes of UTF-8 without control characters")
     return _bucket_place(rest) if scheme == "s3" else _folder_place(rest)
 
 

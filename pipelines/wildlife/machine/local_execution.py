@@ -16,7 +16,7 @@ from pipelines.wildlife.machine.definition import (
     substitute,
 )
 from pipelines.wildlife.machine.endings import Ending
-from pipelines.wildlife.machine.environment import setting_variables
+from pipelines.wildlife.machine.environment import detection_variables
 from pipelines.wildlife.machine.faults import Faults
 from pipelines.wildlife.machine.history import History, Sink
 from pipelines.wildlife.machine.interpreter import Interpreter
@@ -48,7 +48,7 @@ class LocalExecution:
             functions = LocalFunctions(World(storage=storage, settings=self.settings, local=True))
             batch = LocalBatch(
                 self.run.folder,
-                variables=setting_variables(self.settings),
+                variables=detection_variables(self.settings),
                 is_reclaimed=self.faults.take_spot,
                 command=self.detect,
             )

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipelines.wildlife.machine.history import Sink
-from shared.errors import UsageError
+from shared.errors import ExitStatus, PermanentError, UsageError
 from shared.files import make_folders
 from shared.lock import hold_lock, is_held
 
@@ -23,6 +23,13 @@ _RUNS = "runs"
 _HISTORY = "history.jsonl"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _HISTORY_BYTES_MAX = 64 * 1024 * 1024
+
+
+class NotesUnusable(PermanentError):
+    """What is noted of runs cannot be written or read."""
+
+    status = ExitStatus.CREDENTIALS
+    """Which the commands here say as their own number for configuration."""
 
 
 def execution_name(session_id: str, started_at: datetime) -> str:
@@ -51,6 +58,12 @@ class LocalRun:
         """Whether somebody executes it now."""
         return is_held(self.folder)
 
+    @property
+    def noted_at(self) -> datetime:
+        """When something was last put into the folder."""
+        with _noting(self.folder):
+            return datetime.fromtimestamp(int(self.folder.stat().st_mtime), UTC)
+
     def outputs(self) -> Sequence[Path]:
         """Return what attempts of the detection printed, in their order."""
         return sorted(self.folder.glob("detection-*.log"))
@@ -58,7 +71,7 @@ class LocalRun:
     def read(self, start: int = 0) -> bytes:
         """Return whole lines of the history from a position on, within bounds. Blocks."""
         try:
-            with self.history.open("rb") as stream:
+            with _noting(self.folder), self.history.open("rb") as stream:
                 stream.seek(start)
                 whole, end, _ = stream.read(_HISTORY_BYTES_MAX).rpartition(b"\n")
         except FileNotFoundError:
@@ -72,17 +85,21 @@ def begin_run(state_folder: Path, name: str) -> Iterator[tuple[LocalRun, Sink]]:
 
     Raises:
         UsageError: there is a run of this name.
+        NotesUnusable: nothing can be noted there, or no more.
     """
     run = LocalRun(state_folder / _RUNS / name)
-    make_folders(run.folder.parent)
-    try:
-        run.folder.mkdir()
-    except FileExistsError as error:
-        raise UsageError(f"execution {name!r} has been begun already; try again") from error
-    with hold_lock(run.folder), run.history.open("ab", buffering=0) as stream:
+    with _noting(state_folder):
+        make_folders(run.folder.parent)
+        try:
+            run.folder.mkdir()
+        except FileExistsError as error:
+            raise UsageError(f"execution {name!r} has been begun already; try again") from error
+        stream = run.history.open("ab", buffering=0)
+    with stream, hold_lock(run.folder):
 
         def keep(line: bytes) -> None:
-            stream.write(line)
+            with _noting(run.folder):
+                stream.write(line)
 
         yield run, keep
 
@@ -91,7 +108,8 @@ def find_runs(state_folder: Path) -> Sequence[LocalRun]:
     """Return all runs, those that began last first."""
     folder = state_folder / _RUNS
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+        with _noting(state_folder):
+            names = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
     except FileNotFoundError:
         return ()
     # The time comes last in a name, and the session is whatever somebody chose.
@@ -108,3 +126,16 @@ def find_run(state_folder: Path, name: str) -> LocalRun:
         what = f"execution {name[:100]!r}" if name else "any execution"
         raise UsageError(f"there is no note of {what} in {str(state_folder)!r}")
     return runs[0]
+
+
+@contextmanager
+def _noting(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise NotesUnusable(
+            f"runs cannot be noted in {str(folder)!r}: {reason}; give another --state-directory"
+        ) from error

@@ -90,6 +90,17 @@ class RunView:
         """Why it failed, in words; empty where it has not."""
         return said_by(self.cause) or self.error
 
+    @property
+    def warnings(self) -> list[str]:
+        """What is odd about its results, and why they have no weather where that failed."""
+        found = self.facts.get("warnings")
+        lines = [str(each) for each in found] if isinstance(found, list) else []
+        failed = self.facts.get("weather_error")
+        if isinstance(failed, Mapping):
+            said = said_by(str(failed.get("Cause", ""))) or str(failed.get("Error", ""))
+            lines += [f"no weather: {line}" for line in said.splitlines()]
+        return lines
+
     def cost_dkk(self, now: datetime) -> float:
         """Return what it has cost so far."""
         seconds: dict[str, float] = {}

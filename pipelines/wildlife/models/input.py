@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
+BOOK_NAME_MAX = 64
 _STRICT_NUMBER = {"strict": True, "allow_inf_nan": False}
 
 
@@ -46,5 +47,6 @@ class InputDocument(BaseModel):
         StrictBool, Field(description="write events.parquet and detections.parquet, too")
     ] = False
     price_book: Annotated[
-        StrictStr, Field(min_length=1, max_length=64, description="name of the prices to use")
+        StrictStr,
+        Field(min_length=1, max_length=BOOK_NAME_MAX, description="name of the prices to use"),
     ] = "reference"

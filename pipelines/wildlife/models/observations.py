@@ -1,5 +1,6 @@
 """The lines of `stage2/observations.jsonl`: sightings of one kind by one camera."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -17,6 +18,16 @@ class TimelineEntry:
     frame_number: int | None
     """Of a video; None for a still picture."""
     crop_path: str | None
+
+
+def best_crop(timeline: Iterable[TimelineEntry]) -> TimelineEntry | None:
+    """Return the surest member of which there is a crop, the earliest of those that are as sure."""
+    cropped = (entry for entry in timeline if entry.crop_path is not None)
+    return min(
+        cropped,
+        key=lambda entry: (-entry.confidence, entry.timestamp, entry.crop_path),
+        default=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The lines of `stage0/`: a picture that could be read, and one that could not."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from pipelines.wildlife.models.moments import Latitude, Longitude, Moment
@@ -13,6 +14,13 @@ ImageFormat: TypeAlias = Literal["JPEG", "PNG", "TIFF", "BMP", "WEBP"]
 
 IMPLAUSIBLE_TIME = "implausible_timestamp"
 """Before 2000, or more than a day ahead: kept, and no weather is asked for it."""
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD = timedelta(days=1)
+
+
+def is_plausible(taken_at: datetime, started_at: datetime) -> bool:
+    """Tell whether a picture can have been taken then, for a run that began at `started_at`."""
+    return _FIRST <= taken_at <= started_at + _AHEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

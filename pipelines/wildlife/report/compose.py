@@ -1,5 +1,7 @@
 """`run_report.json` from what the states said, what the detection said, and the rows. Pure."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -192,8 +194,20 @@ def _stand(stand_id: str, site: SiteTally, *, placed: bool) -> Stand:
 def _warnings(payload: Payload) -> list[str]:
     if payload.weather_results:
         return payload.warnings
-    error = str((payload.weather_error or {}).get("Error", "not run"))[:_CAUSE_SHOWN]
-    return [*payload.warnings, f"weather_failed: {error}"]
+    failed = payload.weather_error or {}
+    # A mistake of the configuration is mended by who reads of it; the name alone would not do.
+    parts = filter(None, [str(failed.get("Error", "not run")), _said_in(failed.get("Cause"))])
+    return [*payload.warnings, f"weather_failed: {': '.join(parts)}"[:_CAUSE_SHOWN]]
+
+
+def _said_in(cause: object) -> str:
+    """Return the first line of what a function's error said; empty where it was no function's."""
+    try:
+        told = json.loads(str(cause))
+    except ValueError:
+        return ""
+    message = told.get("errorMessage") if isinstance(told, Mapping) else None
+    return message.partition("\n")[0] if isinstance(message, str) else ""
 
 
 def _additional(told: Told) -> AdditionalMetrics:

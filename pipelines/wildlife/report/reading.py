@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
+import anyio.to_thread
 import structlog
 from pydantic import TypeAdapter
 from structlog.typing import FilteringBoundLogger
@@ -46,7 +47,9 @@ async def read_places(storage: Storage, uri: str) -> Mapping[str, Any]:
         body = await storage.read(uri, length=_PLACES_BYTES_MAX + 1)
     except Missing:
         return {}
-    places = json.loads(body) if len(body) <= _PLACES_BYTES_MAX else {}
+    if len(body) > _PLACES_BYTES_MAX:
+        return {}
+    places = await anyio.to_thread.run_sync(json.loads, body)
     return places if isinstance(places, dict) else {}
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from heapq import nsmallest
 
-from pipelines.wildlife.models.observations import TimelineEntry
+from pipelines.wildlife.models.observations import TimelineEntry, best_crop
 from pipelines.wildlife.models.tables import ObservationRow
 from pipelines.wildlife.models.weather import WeatherStatus
 from pipelines.wildlife.report_page.figures import (
@@ -326,19 +326,17 @@ def _best_sample(
     row: ObservationRow, species: str, timeline: Iterable[TimelineEntry]
 ) -> Sample | None:
     """Return the best crop of a sighting: one is enough, for others are much the same."""
-    found = [
-        Sample(
-            crop_uri=entry.crop_path,
-            species=species,
-            camera_id=row.camera_id,
-            place=row.cluster_name,
-            taken_at=entry.timestamp,
-            confidence=entry.confidence,
-        )
-        for entry in timeline
-        if entry.crop_path is not None
-    ]
-    return min(found, key=_best_first, default=None)
+    best = best_crop(timeline)
+    if best is None or best.crop_path is None:
+        return None
+    return Sample(
+        crop_uri=best.crop_path,
+        species=species,
+        camera_id=row.camera_id,
+        place=row.cluster_name,
+        taken_at=best.timestamp,
+        confidence=best.confidence,
+    )
 
 
 def _best_first(sample: Sample) -> tuple[float, datetime, str]:

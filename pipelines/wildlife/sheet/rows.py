@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, tzinfo
 
-from pipelines.wildlife.models.observations import ObservationLine
+from pipelines.wildlife.models.observations import ObservationLine, best_crop
 
 COLUMNS = ("Dato", "Tid", "Sted", "Art", "Antal", "Kvalitet", "Billede")
 ROWS_MAX = 1_048_575
@@ -54,11 +54,7 @@ def quality_of(confidence: float) -> str:
 def pictures_of(lines: Iterable[ObservationLine]) -> Iterator[tuple[str, str]]:
     """Yield the id of each observation that has crops, and the URI of its best one."""
     for line in lines:
-        best = max(
-            (entry for entry in line.detection_timeline if entry.crop_path),
-            key=lambda entry: entry.confidence,
-            default=None,
-        )
+        best = best_crop(line.detection_timeline)
         if best is not None and best.crop_path:
             yield line.observation_id, best.crop_path
 

@@ -13,7 +13,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
 
@@ -24,6 +24,7 @@ from pipelines.wildlife.models.pictures import (
     ImageFormat,
     PictureLine,
     TimestampSource,
+    is_plausible,
 )
 from pipelines.wildlife.stage0.clock.repair import Repaired, repair
 from pipelines.wildlife.stage0.clock.rules import Clocks
@@ -33,8 +34,6 @@ from pipelines.wildlife.stage0.exif.position import Position
 from pipelines.wildlife.stage0.image.head import Head
 from pipelines.wildlife.storage.protocol import Entry
 
-_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
-_AHEAD = timedelta(days=1)
 _FORMS: Mapping[str, ImageFormat] = MappingProxyType(
     {
         "jpg": "JPEG",
@@ -116,14 +115,14 @@ def _position(camera: str, notes: Notes, run: Run) -> tuple[GpsSource, Position 
     return "none", None
 
 
-def _flags(entry: Entry, head: Head, time: Repaired, now: datetime) -> Iterator[str]:
+def _flags(entry: Entry, head: Head, time: Repaired, started_at: datetime) -> Iterator[str]:
     notes = head.notes
     if notes.damaged:
         yield "damaged_exif"
     if _FORMS.get(entry.relative.rpartition(".")[2].lower()) != head.shape.form:
         yield "suffix_mismatch"
     yield from time.flags
-    if time.corrected < _FIRST or time.corrected > now + _AHEAD:
+    if not is_plausible(time.corrected, started_at):
         yield IMPLAUSIBLE_TIME
     if notes.bad_position:
         yield "invalid_gps"

@@ -63,12 +63,9 @@ class Survey:
     progress: Callable[[int, int], None]
 
     async def look(self) -> Surveyed:
-        """Read them; what fails of the storage itself ends it."""
+        """Read them; what fails of the storage itself ends it, as the one error of a group."""
         surveyed = Surveyed()
-        try:
-            await self._look(surveyed)
-        except ExceptionGroup as group:
-            raise _first(group) from group
+        await self._look(surveyed)
         surveyed.sort()
         return surveyed
 
@@ -99,14 +96,6 @@ class Survey:
         camera = camera_of(entry.relative, self.source.last_segment)
         head = await read_picture(self.storage, entry)
         return describe(entry, camera, head, self.run)
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """Return what ended the others; a state machine knows errors by the name of their class."""
-    error: Exception = group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 _UNREADABLE = (AccessDenied, BadCamera, BadPicture, InvalidKey, Missing, Unsupported, Unusable)

@@ -4,7 +4,7 @@ The order in which detections came plays no part: ties are broken by identity, s
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -17,7 +17,7 @@ from pipelines.wildlife.stage2.sphere import Position, mean_position
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _PER_SECOND, _DAY_SECONDS = 1_000_000, 86_400
-_ID_DIGITS = 16
+_ID_BYTES = 8
 _SECONDS = len("1970-01-01T00:00:00")
 
 
@@ -111,8 +111,8 @@ class Sightings:
         if not self._kinds or self._kinds[-1] != kind:
             self._kinds.append(kind)
         start = self.detections.moments[rows[0]]
-        latitudes = [self.detections.latitudes[row] for row in rows]
-        longitudes = [self.detections.longitudes[row] for row in rows]
+        latitudes = list(map(self.detections.latitudes.__getitem__, rows))
+        longitudes = list(map(self.detections.longitudes.__getitem__, rows))
         mean = mean_position(latitudes, longitudes)
         self.ids.append(_identity(*kind, start))
         self.starts.append(start)
@@ -166,14 +166,11 @@ def moment_of(microseconds: int) -> datetime:
     return moment.replace(microsecond=rest) if rest else moment
 
 
-def in_microseconds(moments: Iterable[datetime]) -> Sequence[int]:
-    """Return times as rows have them."""
-    since = [moment - _EPOCH for moment in moments]
+def microseconds_of(moment: datetime) -> int:
+    """Return a time as rows have it."""
+    since = moment - _EPOCH
     # Dividing by a timedelta says the same, and takes ten times as long.
-    return [
-        (each.days * _DAY_SECONDS + each.seconds) * _PER_SECOND + each.microseconds
-        for each in since
-    ]
+    return (since.days * _DAY_SECONDS + since.seconds) * _PER_SECOND + since.microseconds
 
 
 def _is_too_short(detections: Detections, rows: Sequence[int], rules: Compression) -> bool:
@@ -185,5 +182,5 @@ def _is_too_short(detections: Detections, rows: Sequence[int], rules: Compressio
 
 def _identity(camera_id: str, species: str, start: int) -> int:
     second = f"{moment_of(start).isoformat()[:_SECONDS]}Z"
-    digest = sha256(f"{camera_id}|{species}|{second}".encode())
-    return int(digest.hexdigest()[:_ID_DIGITS], 16)
+    digest = sha256(f"{camera_id}|{species}|{second}".encode()).digest()
+    return int.from_bytes(digest[:_ID_BYTES], "big")

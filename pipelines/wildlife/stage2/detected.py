@@ -4,11 +4,14 @@ A million rows take 150 MB so; as objects they would take most of a gigabyte.
 """
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from math import nan
 
-from pipelines.wildlife.stage2.frames import Frame, frame_of
+from pipelines.wildlife.stage2.frames import Frame, frame_of, may_have_frames
 
 _STILL = -1
 
@@ -23,7 +26,7 @@ class Rows:
     """The digits of `evt-…`."""
     sources: Sequence[str]
     """URIs of the pictures."""
-    kinds: Sequence[tuple[str, str]]
+    kinds: Iterable[tuple[str, str]]
     """Camera and species."""
     moments: Sequence[int]
     """Microseconds since 1970."""
@@ -53,7 +56,7 @@ class Detections:
         self._crops_below = crops_below
         self._crops: list[str | None] = []
         self._crops_elsewhere: dict[int, str] = {}
-        self._groups: dict[tuple[str, str], array[int]] = {}
+        self._groups: defaultdict[tuple[str, str], array[int]] = defaultdict(partial(array, "I"))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -76,19 +79,21 @@ class Detections:
         self.longitudes.extend(_known(rows.longitudes, rows.latitudes))
         self._add_sources(rows.sources)
         self._add_crops(first, rows.crops)
+        groups = self._groups
         for number, kind in enumerate(rows.kinds, first):
-            group = self._groups.get(kind)
-            if group is None:
-                group = self._groups[kind] = array("I")
-            group.append(number)
+            groups[kind].append(number)
 
-    def frame_numbers(self, rows: Iterable[int]) -> Sequence[int | None]:
+    def frame_numbers(self, rows: Sequence[int]) -> Sequence[int | None]:
         """Return the numbers of rows' frames; None for a still picture."""
+        if not self._video_names:
+            return [None] * len(rows)
         numbers = self._frames
         return [None if (number := numbers[row]) == _STILL else number for row in rows]
 
     def videos(self, rows: Iterable[int]) -> Sequence[str]:
         """Return the videos that rows' frames are of, each as often as there are frames."""
+        if not self._video_names:
+            return []
         numbers = self._videos
         return [self._video_names[number] for row in rows if (number := numbers[row]) != _STILL]
 
@@ -100,6 +105,10 @@ class Detections:
         ]
 
     def _add_sources(self, sources: Sequence[str]) -> None:
+        if not may_have_frames(sources):
+            self._frames.extend(repeat(_STILL, len(sources)))
+            self._videos.extend(repeat(_STILL, len(sources)))
+            return
         frames = [frame_of(source) for source in sources]
         self._frames.extend([_STILL if frame is None else frame.number for frame in frames])
         self._videos.extend([_STILL if frame is None else self._number(frame) for frame in frames])
@@ -112,6 +121,13 @@ class Detections:
 
     def _add_crops(self, first: int, crops: Sequence[str | None]) -> None:
         below, behind = self._crops_below, len(self._crops_below)
+        named = [crop for crop in crops if crop is not None]
+        # What begins alike is between the first and the last of its order.
+        if len(named) == len(crops) > 0 and all(
+            crop.startswith(below) for crop in (min(named), max(named))
+        ):
+            self._crops.extend([crop[behind:] for crop in named])
+            return
         for row, crop in enumerate(crops, first):
             if crop is None or crop.startswith(below):
                 self._crops.append(crop and crop[behind:])

@@ -1,6 +1,7 @@
 """Which pictures are frames of a video, by their names. Pure."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _MARK = "_frame_"
@@ -22,3 +23,8 @@ def frame_of(uri: str) -> Frame | None:
         return None
     found = _FRAME.fullmatch(uri)
     return Frame(found["video"], int(found["number"])) if found else None
+
+
+def may_have_frames(uris: Iterable[str]) -> bool:
+    """Return False if none of them is a frame, which is quicker than asking each."""
+    return _MARK in "\n".join(uris)

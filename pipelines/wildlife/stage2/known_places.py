@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from pipelines.wildlife.errors import in_lines
 from pipelines.wildlife.models.moments import Latitude, Longitude
 from pipelines.wildlife.stage2.clustering import KnownPlace
 from pipelines.wildlife.storage.protocol import Missing, Storage, Unusable
@@ -51,10 +52,10 @@ def parse_known_places(body: bytes, name: str) -> Sequence[KnownPlace]:
     try:
         entries = _FORM.validate_json(body)
     except ValidationError as error:
-        raise UsageError("\n".join(f"{name!r} {said}" for said in _mistakes(error))) from error
+        raise UsageError(in_lines([f"{name!r} {said}" for said in _mistakes(error)])) from error
     often = [each for each, times in Counter(e.cluster_id for e in entries).items() if times > 1]
     if often:
-        raise UsageError("\n".join(f"{name!r} lists {each!r} twice; keep one" for each in often))
+        raise UsageError(in_lines([f"{name!r} lists {each!r} twice; keep one" for each in often]))
     return [
         KnownPlace(
             cluster_id=entry.cluster_id,

@@ -44,6 +44,8 @@ class Nearby:
 
     def within(self, position: Position) -> Iterator[tuple[float, int]]:
         """Yield the distance and number of all in reach, in no order; the reach is inclusive."""
+        if not self._cubes:
+            return
         vector, reach = vector_of(position), self._reach
         for cube in self._around(vector):
             for number in self._cubes.get(cube, ()):

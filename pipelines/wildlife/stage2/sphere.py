@@ -54,10 +54,15 @@ def mean_position(latitudes: Sequence[float], longitudes: Sequence[float]) -> Po
     """
     if len(set(latitudes)) == len(set(longitudes)) == 1:
         return latitudes[0], longitudes[0]
-    known = [each for each in zip(latitudes, longitudes, strict=True) if not isnan(each[0])]
-    if not known:
-        return nan, nan
-    base = known[0]
-    north = fsum(latitude - base[0] for latitude, _ in known) / len(known)
-    east = fsum(east_of(longitude, base[1]) for _, longitude in known) / len(known)
-    return moved(base, north, east)
+    if any(map(isnan, latitudes)):
+        known = [each for each in zip(latitudes, longitudes, strict=True) if not isnan(each[0])]
+        if not known:
+            return nan, nan
+        latitudes, longitudes = zip(*known, strict=True)
+    count, (base_north, base_east) = len(latitudes), (latitudes[0], longitudes[0])
+    if max(longitudes) - min(longitudes) <= _HALF_TURN:
+        east = fsum([longitude - base_east for longitude in longitudes])
+    else:
+        east = fsum([east_of(longitude, base_east) for longitude in longitudes])
+    north = fsum([latitude - base_north for latitude in latitudes])
+    return moved((base_north, base_east), north / count, east / count)

@@ -4,8 +4,6 @@ What the states before have written comes by once more, row by row, and everythi
 same rows. The JSON report comes last: where it lies, the rest lies as well.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
 import anyio.to_thread
 
 from pipelines.wildlife import layout
@@ -19,6 +17,7 @@ from pipelines.wildlife.report.tally import RowTally
 from pipelines.wildlife.report_page.counting import FigureCounter
 from pipelines.wildlife.report_page.figures import CROP_BYTES_MAX, Figures
 from pipelines.wildlife.report_page.render import render_page
+from pipelines.wildlife.settings import installed_version
 from pipelines.wildlife.states.world import Event, World, parse_payload
 from pipelines.wildlife.tables.details import Origin
 from pipelines.wildlife.tables.making import TableMaker
@@ -36,7 +35,7 @@ async def run(event: Event, world: World) -> Event:
     target = parse_place(given.output_uri)
     summary = await read_summary(world.storage, target.join(layout.DETECTION_SUMMARY))
     detector = summary.detector if summary else _UNKNOWN
-    origin = Origin(given.session_id, _version(), detector)
+    origin = Origin(given.session_id, installed_version(), detector)
     tally, figures = await _write_tables(given, target, world, origin)
     files = _FILES_WITH_DETAILS if given.write_details else _FILES
     report = compose_report(
@@ -92,11 +91,3 @@ async def _write_report(report: RunReport, figures: Figures, target: Place, worl
     await storage.write(target.join(layout.REPORT_PAGE), page.encode(), kind=kind)
     text = report.model_dump_json(indent=2) + "\n"
     await storage.write(target.join(layout.REPORT), text.encode(), kind=kind)
-
-
-def _version() -> str:
-    """Return the installed version; a function's package may come without it."""
-    try:
-        return version("towpath")
-    except PackageNotFoundError:
-        return _UNKNOWN

@@ -1,10 +1,11 @@
 """JSON Lines to and from storage: read piece by piece, written by way of a temporary file."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio.to_thread
 from pydantic import TypeAdapter, ValidationError
@@ -48,6 +49,36 @@ async def read_records(
         yield _parse_line(uri, number, line, form)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some hundred whole lines of an object; there may be empty ones, which do not count."""
+
+    uri: str
+    before: int
+    """Lines in front of these."""
+    text: bytes
+
+
+class BlockForm(Generic[Line]):
+    """What the lines of a block stand for; fields that `kind` does not have are left aside."""
+
+    def __init__(self, kind: type[Line]) -> None:
+        self._one: TypeAdapter[Line] = TypeAdapter(kind)
+        self._many: TypeAdapter[list[Line]] = TypeAdapter(list[kind])  # type: ignore[valid-type]  # kind varies
+
+    def parse(self, block: Block) -> list[Line]:
+        """Parse lines as one list, which is quick; one by one to find the bad one if that fails."""
+        whole = block.text.rstrip(b"\n")
+        try:
+            records = self._many.validate_json(b"[" + whole.replace(b"\n", b",") + b"]")
+        except ValidationError:
+            records = []
+        if len(records) == whole.count(b"\n") + 1:
+            return records
+        lines = enumerate(filter(None, whole.split(b"\n")), block.before + 1)
+        return [_parse_line(block.uri, number, line, self._one) for number, line in lines]
+
+
 async def read_batches(
     storage: Storage, uri: str, kind: type[Line]
 ) -> AsyncGenerator[list[Line], None]:
@@ -55,7 +86,15 @@ async def read_batches(
 
     Fields of a line that `kind` does not have are left aside.
     """
-    one, many = TypeAdapter(kind), TypeAdapter(list[kind])  # type: ignore[valid-type]  # kind varies
+    async with aclosing(read_blocks(storage, uri, BlockForm(kind).parse)) as batches:
+        async for batch in batches:
+            yield batch
+
+
+async def read_blocks(
+    storage: Storage, uri: str, parse: Callable[[Block], list[Line]]
+) -> AsyncGenerator[list[Line], None]:
+    """Yield what `parse`, in a thread, makes of some hundred lines: a value for each not empty."""
     number, rest = 0, b""
     async for piece in storage.stream(uri):
         rest += piece
@@ -63,28 +102,12 @@ async def read_batches(
         if end < 0 and len(rest) > _LINE_BYTES_MAX:
             raise BadLine(f"{uri!r} has a line of more than {_LINE_BYTES_MAX} bytes")
         if end >= 0 and len(rest) >= _BATCH_BYTES:
-            block, rest = rest[:end], rest[end + 1 :]
-            work = partial(_parse_block, uri, number, block, one, many)
-            records = await anyio.to_thread.run_sync(work)
-            number += len(records)
-            yield records
+            block, rest = Block(uri, number, rest[:end]), rest[end + 1 :]
+            values = await anyio.to_thread.run_sync(parse, block)
+            number += len(values)
+            yield values
     if rest:
-        yield await anyio.to_thread.run_sync(partial(_parse_block, uri, number, rest, one, many))
-
-
-def _parse_block(
-    uri: str, before: int, block: bytes, one: "TypeAdapter[Line]", many: "TypeAdapter[list[Line]]"
-) -> list[Line]:
-    """Parse lines as one list, which is quick; one by one to find the bad one where that fails."""
-    whole = block.rstrip(b"\n")
-    try:
-        records = many.validate_json(b"[" + whole.replace(b"\n", b",") + b"]")
-    except ValidationError:
-        records = []
-    if len(records) == whole.count(b"\n") + 1:
-        return records
-    lines = filter(None, whole.split(b"\n"))
-    return [_parse_line(uri, number, line, one) for number, line in enumerate(lines, before + 1)]
+        yield await anyio.to_thread.run_sync(parse, Block(uri, number, rest))
 
 
 def _parse_line(uri: str, number: int, line: bytes, form: "TypeAdapter[Line]") -> Line:

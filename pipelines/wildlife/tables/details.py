@@ -101,13 +101,18 @@ def join_details(spool: Spool, *, include_humans: bool) -> None:
 
 
 def event_rows(spool: Spool, origin: Origin) -> Iterator[EventRow]:
-    """Yield a row for each picture, by time."""
-    return (_event_row(found, origin) for found in spool.rows(_EVENTS))
+    """Yield a row for each picture, by time.
+
+    Sorting begins with the first one that is asked for, in the thread of whoever asks.
+    """
+    for found in spool.rows(_EVENTS):
+        yield _event_row(found, origin)
 
 
 def detection_rows(spool: Spool, origin: Origin) -> Iterator[DetectionRow]:
-    """Yield a row for each detection that counts, by time; NoPicture."""
-    return (_detection_row(found, origin) for found in spool.rows(_DETECTIONS))
+    """Yield a row for each detection that counts, by time; NoPicture. Begins as the above does."""
+    for found in spool.rows(_DETECTIONS):
+        yield _detection_row(found, origin)
 
 
 def _event_row(found: sqlite3.Row, origin: Origin) -> EventRow:

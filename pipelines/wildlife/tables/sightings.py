@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pipelines.wildlife.models.observations import ObservationLine, TimelineEntry
+from pipelines.wildlife.models.observations import ObservationLine, TimelineEntry, best_crop
 from pipelines.wildlife.models.tables import ObservationRow
 from pipelines.wildlife.models.weather import Weather, WeatherLine, WeatherStatus
 from pipelines.wildlife.storage.protocol import Missing
@@ -58,7 +58,7 @@ async def load_observations(
     cells, sample = cells_of(_OBSERVATION), cells_of(_MEMBER)
 
     def whole(line: ObservationLine) -> tuple[Cell, ...]:
-        best = _best_member(line)
+        best = best_crop(line.detection_timeline)
         return cells(line) + (_NO_SAMPLE if best is None else sample(best))
 
     def store(batch: Sequence[ObservationLine]) -> None:
@@ -110,16 +110,6 @@ def _builder(session_id: str) -> Callable[[sqlite3.Row], Sighting]:
         return Sighting(row, None if sample == _NO_SAMPLE else TimelineEntry(**member(sample)))
 
     return build
-
-
-def _best_member(line: ObservationLine) -> TimelineEntry | None:
-    """Return the surest member that has a crop, the earliest of those that are as sure."""
-    cropped = (entry for entry in line.detection_timeline if entry.crop_path is not None)
-    return min(
-        cropped,
-        key=lambda entry: (-entry.confidence, entry.timestamp, entry.crop_path),
-        default=None,
-    )
 
 
 def _moments(lines: Sequence[ObservationLine]) -> Iterator[tuple[Cell, ...]]:

@@ -20,7 +20,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from importlib.metadata import version
 from typing import Generic, TypeVar
 
 import aiohttp
@@ -30,6 +29,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 from yarl import URL
 
+from pipelines.wildlife.settings import installed_version
 from pipelines.wildlife.weather.bodies import Reader
 from pipelines.wildlife.weather.errors import (
     WeatherError,
@@ -235,7 +235,7 @@ async def open_session(contact: str, manner: Manner) -> AsyncIterator[aiohttp.Cl
 
 def user_agent(contact: str) -> str:
     """Return who we are to providers."""
-    return f"towpath-wildlife/{version('towpath')} {contact}"
+    return f"towpath-wildlife/{installed_version()} {contact}"
 
 
 def retry_after_seconds(text: str, now: datetime) -> float:

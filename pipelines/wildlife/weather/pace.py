@@ -21,17 +21,17 @@ class Pace:
         self._interval = interval_seconds
         self._clock = clock
         self._sleep = sleep
+        self._order = anyio.Lock()
         self._next = 0.0
-        self._held_until = 0.0
 
     async def turn(self) -> None:
         """Return when it is this request's turn."""
-        at = max(self._clock(), self._next)
-        self._next = at + self._interval
-        while (left := max(at, self._held_until) - self._clock()) > 0:
-            await self._sleep(left)
+        async with self._order:
+            # Asked anew after each sleep: all may have been told to wait longer meanwhile.
+            while (left := self._next - self._clock()) > 0:
+                await self._sleep(left)
+            self._next = self._clock() + self._interval
 
     def hold(self, seconds: float) -> None:
         """Let nobody through for so long; those who wait already wait longer."""
-        self._held_until = max(self._held_until, self._clock() + seconds)
-        self._next = max(self._next, self._held_until)
+        self._next = max(self._next, self._clock() + seconds)

@@ -5,7 +5,7 @@ The first line that fits says what becomes of a sighting:
 | sighting                                                    | becomes              |
 |-------------------------------------------------------------|----------------------|
 | of a person, a vehicle, something else than an animal       | not_positive         |
-| before the year 2000, or more than a day ahead of now       | implausible_time     |
+| before the year 2000, or a day after the run began          | implausible_time     |
 | without latitude or longitude                               | no_position          |
 | longer before the start of the run than it is to look back  | too_old              |
 | at an hour that nobody can have measured yet                | no_data              |
@@ -16,16 +16,14 @@ be right goes before one that is too old, since it is always both.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pipelines.wildlife.labels import UNKNOWN, label_of
 from pipelines.wildlife.models.moments import Latitude, Longitude, Moment
+from pipelines.wildlife.models.pictures import is_plausible
 from pipelines.wildlife.models.weather import WeatherStatus
 from pipelines.wildlife.weather.hours import HOUR, REACH, hour_of
 from pipelines.wildlife.weather.places import Position, position_of
-
-_FIRST = datetime(2000, 1, 1, tzinfo=UTC)
-_AHEAD = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +63,7 @@ def question_of(sighting: Sighting, window: Window) -> Question | WeatherStatus:
     label = label_of(sighting.species)
     if not (label.is_animal or label.name == UNKNOWN):
         return WeatherStatus.NOT_POSITIVE
-    if start < _FIRST or start > window.now + _AHEAD:
+    if not is_plausible(start, window.started_at):
         return WeatherStatus.IMPLAUSIBLE_TIME
     if sighting.latitude is None or sighting.longitude is None:
         return WeatherStatus.NO_POSITION

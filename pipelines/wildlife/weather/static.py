@@ -124,8 +124,13 @@ class Static(Provider):
 
 async def read_static(path: Path, max_km: float) -> Static:
     """Read a file; UsageError with a line for each mistake."""
+    return await anyio.to_thread.run_sync(load_static, path, max_km)
+
+
+def load_static(path: Path, max_km: float) -> Static:
+    """Read a file, and block meanwhile; UsageError with a line for each mistake."""
     try:
-        body = await anyio.to_thread.run_sync(lambda: _read(path))
+        body = _read(path)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(f"weather_file {str(path)!r} cannot be read: {reason}") from error

@@ -27,6 +27,8 @@ async def test_a_secret_gives_its_fields_or_a_reason_that_does_not_quote_it(
     assert fields == {"frost_client_id": "abc", "detector_key": "def"}
     with pytest.raises(SecretUnusable, match="'none' cannot be read: ResourceNotFoundException"):
         await read_secret("none", aws_region=REGION)
+    with pytest.raises(SecretUnusable, match="'good' cannot be read: ProfileNotFound"):
+        await read_secret("good", aws_region=REGION, profile="nobody")
     for name in ("plain", "deep"):
         with pytest.raises(SecretUnusable, match="no JSON object of texts") as caught:
             await read_secret(name, aws_region=REGION)

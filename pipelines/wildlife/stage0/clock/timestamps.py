@@ -13,7 +13,7 @@ ClockSource: TypeAlias = Literal["exif_original", "exif_digitized", "exif_dateti
 _TIME = re.compile(r"([0-9]{4}):([0-9]{2}):([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})", re.ASCII)
 _OFFSET = re.compile(r"([+-])([0-9]{2}):([0-9]{2})", re.ASCII)
 _SUBSEC = re.compile(r"[0-9]{1,9}", re.ASCII)
-_YEARS = range(100, 9900)
+_YEARS = range(200, 9800)
 """Far enough from both ends of the calendar for every zone and correction."""
 _HOURS_MAX = 14
 

@@ -122,7 +122,30 @@ def _check_extent(text: bytes) -> None:
 
 
 class _OnceLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice: the first of them would be lost without a word."""
+    """Refuses a key that stands twice: the first of them would be lost without a word.
+
+    It also refuses aliases of aliases that would say more, written out, than a file may.
+    """
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self._extents: dict[int, int] = {}
+        """By the identity of a node how many it has, written out; a loader keeps all its nodes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        node = super().compose_node(parent, index)
+        if node is None or id(node) in self._extents:
+            return node
+        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+        # The pairs of a mapping are tuples; a node that is not known yet contains itself.
+        nodes = (each for part in parts for each in (part if isinstance(part, tuple) else (part,)))
+        extent = 1 + sum(self._extents.get(id(each), _BYTES_MAX) for each in nodes)
+        if extent > _BYTES_MAX:
+            raise yaml.composer.ComposerError(
+                None, None, "its aliases say too much; write it out", node.start_mark
+            )
+        self._extents[id(node)] = extent
+        return node
 
     def construct_mapping(
         self,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import anyio.to_thread
 
 from pipelines.wildlife.document.places import Place, parse_place
+from pipelines.wildlife.errors import in_lines
 from pipelines.wildlife.stage0.clock.rules import ClockError, Clocks, Correction, newest_first
 from pipelines.wildlife.stage0.clock.zones import Zone
 from pipelines.wildlife.stage0.clock_files.camera_settings import (
@@ -28,7 +29,6 @@ _MANIFESTS = ("current/manifest.json", "manifest.json")
 _TABLE = "time_corrections.csv"
 _SETTINGS = "time_offsets.yaml"
 _BYTES_MAX = 8 * 1024 * 1024
-_LINES_MAX = 100
 _WARNINGS_MAX = 20
 """They travel with the run's payload, which must stay small."""
 
@@ -45,6 +45,8 @@ class Known:
 class _Reading:
     storage: Storage
     place: Place
+    found: int = 0
+    """Files that are there."""
     mistakes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -54,6 +56,7 @@ class _Reading:
             body = await self.storage.read(self.place.join(name), start=0, length=_BYTES_MAX + 1)
         except Missing:
             return None
+        self.found += 1
         if len(body) > _BYTES_MAX:
             raise UsageError(f"{self.place.join(name)!r} is longer than {_BYTES_MAX} bytes")
         return body
@@ -83,7 +86,10 @@ async def load_clocks(storage: Storage, uri: str) -> Known:
     said = await reading.body(_SETTINGS)
     settings = await reading.parsed(_SETTINGS, parse_camera_settings, said or b"")
     if reading.mistakes or settings is None:
-        raise UsageError("\n".join(_shortened(reading.mistakes)))
+        raise UsageError(in_lines(reading.mistakes))
+    if not reading.found:
+        # Whoever mistypes the folder would have all times wrong, without a word.
+        reading.warnings.append("clock_files_missing")
     clocks = Clocks(
         default_zone=default,
         corrections=newest_first(corrections),
@@ -153,9 +159,3 @@ def _large(clocks: Clocks) -> Iterator[str]:
         for correction in corrections:
             if abs(correction.delta_seconds) > LARGE_SECONDS:
                 yield correction.rule_id
-
-
-def _shortened(lines: list[str]) -> list[str]:
-    if len(lines) <= _LINES_MAX:
-        return lines
-    return [*lines[:_LINES_MAX], f"and {len(lines) - _LINES_MAX} more"]

@@ -1,10 +1,12 @@
 """What is wrong with a file, a line for each mistake."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import ValidationError
 
 _SHOWN_MAX = 80
+_CLASS = re.compile(r" or instance of \w+")
 
 
 class Mistakes(ValueError):
@@ -30,7 +32,8 @@ def _line(fault: Mapping[str, object], where: str) -> str:
     location = fault["loc"]
     parts = [str(part) for part in location] if isinstance(location, tuple) else []
     name = ".".join(filter(None, [where, *parts]))[:_SHOWN_MAX] or "the whole"
-    said = str(fault["msg"]).removeprefix("Value error, ")
+    # How a class is called here is nothing to whoever writes the file.
+    said = _CLASS.sub("", str(fault["msg"]).removeprefix("Value error, "))
     said = said[:1].lower() + said[1:]
     if fault["type"] == "missing":
         return f"{name} is required; write it"

@@ -6,11 +6,12 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import anyio
 import pytest
 from pydantic import TypeAdapter
 
-from pipelines.wildlife.detect.command import do_job, exit_status, main
-from pipelines.wildlife.document.places import parse_place
+from pipelines.wildlife.detect.command import do_job, exit_status, first_picture, main
+from pipelines.wildlife.document.places import locate, parse_place
 from pipelines.wildlife.layout import Kind
 from pipelines.wildlife.models.detections import (
     DetectionLine,
@@ -325,3 +326,38 @@ def test_the_environment_of_the_contract_is_read(
 def test_what_is_not_the_inputs_fault_may_be_tried_again(status: int, expected: int) -> None:
     """Batch gives up on 2 and repeats anything else."""
     assert exit_status(status) == expected
+
+
+@pytest.mark.asyncio
+async def test_pictures_may_lie_elsewhere_than_their_manifest(
+    forest: Forest, tmp_path: Path
+) -> None:
+    """A run from a bucket into a folder opens S3 as well."""
+    await forest.add("cam01/a.jpg", [_MOOSE])
+    await forest.finish()
+    manifest = forest.root.join("out/stage0/manifest.jsonl")
+    (line,) = forest.lines
+
+    assert await first_picture(manifest) == [line.image_uri]
+    for said in (b"", b"{}\n", b"nonsense"):
+        (tmp_path / "other.jsonl").write_bytes(said)
+        assert await first_picture(f"file://{tmp_path}/other.jsonl") == []
+    assert await first_picture(f"file://{tmp_path}/none.jsonl") == []
+
+
+@pytest.mark.asyncio
+async def test_a_name_without_room_beside_it_and_a_sidecar_that_is_none(
+    forest: Forest,
+) -> None:
+    """Neither may end the job of all other pictures."""
+    await forest.add(f"cam01/{'x' * 240}.jpg", sidecar=False)
+    await forest.add("cam01/a.jpg", sidecar=False)
+    await forest.finish()
+    picture = locate(forest.lines[-1].image_uri).name
+    await anyio.Path(f"{picture}.detections.json").mkdir()
+
+    summary, _ = await _detect(forest)
+
+    assert (summary.images, summary.images_failed) == (2, 1)
+    (error,) = await forest.records("errors.jsonl", _ERRORS)
+    assert error.error == "bad_sidecar"

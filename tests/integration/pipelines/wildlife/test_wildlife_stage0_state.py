@@ -16,6 +16,7 @@ from pipelines.wildlife.models.pictures import PictureErrorLine, PictureLine
 from pipelines.wildlife.settings import RunSettings
 from pipelines.wildlife.stage0.image.head import HEAD_BYTES
 from pipelines.wildlife.states import guard_budget, stage0_exif
+from pipelines.wildlife.states.running import run_state
 from pipelines.wildlife.states.world import Event, World
 from pipelines.wildlife.storage.bucket import BucketStorage
 from pipelines.wildlife.storage.folder import FolderStorage
@@ -74,7 +75,7 @@ async def _run(world: World, root: str, **said: object) -> Event:
         "budget_dkk": 25,
         **said,
     }
-    return await stage0_exif.run(await guard_budget.run(document, world), world)
+    return await run_state("Stage0Exif", await guard_budget.run(document, world), world)
 
 
 async def _lines(storage: Storage, root: str) -> list[PictureLine]:

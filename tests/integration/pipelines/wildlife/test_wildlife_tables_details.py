@@ -1,5 +1,7 @@
 """`events.parquet` and `detections.parquet`, written where they are asked for."""
 
+import sqlite3
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,7 +11,8 @@ from pipelines.wildlife.models.detections import DetectionSummary
 from pipelines.wildlife.models.weather import WeatherStatus
 from pipelines.wildlife.settings import RunSettings
 from pipelines.wildlife.storage.protocol import Missing
-from pipelines.wildlife.tables.details import NoPicture
+from pipelines.wildlife.tables.details import NoPicture, Origin, detection_rows, event_rows
+from pipelines.wildlife.tables.spool import Spool
 from tests.support.wildlife_run import (
     NOON,
     OUTPUT,
@@ -69,6 +72,28 @@ def _left() -> LeftBehind:
             seconds=1.5,
         ),
     )
+
+
+class _Busy(Spool):
+    """A spool whose every question takes seconds."""
+
+    def __init__(self) -> None:
+        """Have nothing."""
+
+    def rows(self, query: str) -> Iterator[sqlite3.Row]:
+        """Say that somebody waits for the sorting of all rows."""
+        raise TimeoutError(query)
+
+
+@pytest.mark.parametrize("rows_of", [event_rows, detection_rows])
+def test_rows_are_sorted_for_whoever_asks_for_the_first(
+    rows_of: Callable[[Spool, Origin], Iterator[object]],
+) -> None:
+    """That is a thread; who only hands them over is the loop, which must not wait."""
+    rows = rows_of(_Busy(), Origin("run-1", "1.0", "sidecar"))
+
+    with pytest.raises(TimeoutError):
+        next(rows)
 
 
 @pytest.mark.asyncio

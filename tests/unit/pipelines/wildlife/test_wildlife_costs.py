@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from pipelines.wildlife.costs.estimate import (
     LONG_RUN,
@@ -16,7 +17,14 @@ from pipelines.wildlife.costs.prices import BOOKS, REFERENCE
 from pipelines.wildlife.document.checks import check_document
 from pipelines.wildlife.errors import BudgetExceeded, InvalidInput
 from pipelines.wildlife.guard import Found, Queues, guard_budget
-from pipelines.wildlife.pictures import BadCamera, camera_of, first_pictures, seconds_per_image
+from pipelines.wildlife.pictures import (
+    BadCamera,
+    BadRate,
+    camera_of,
+    parse_rates,
+    seconds_per_image,
+)
+from pipelines.wildlife.settings import RunSettings
 from tests.unit.pipelines.wildlife.test_wildlife_document import EXAMPLE
 
 _BOOK = BOOKS[REFERENCE]
@@ -147,6 +155,29 @@ def test_cameras_have_rates_of_their_own() -> None:
     assert seconds_per_image({"yard": 2}) == 0.7
 
 
+def test_rates_can_be_set_by_camera_and_for_all_others() -> None:
+    """A machine with another model is not as quick as the one that the usual figures are of."""
+    rates = parse_rates(["cam01=0.5", "yard-2=12", "*=1.25"])
+
+    assert seconds_per_image({"cam01": 1}, rates) == 0.5
+    assert seconds_per_image({"cam02": 1}, rates) == 0.6
+    assert seconds_per_image({"yard-2": 1, "gate": 1}, rates) == pytest.approx(6.625)
+    request = check_document(EXAMPLE)
+    found = Found(1200, Counter(cam01=1200))
+    payload = guard_budget(request, found, BOOKS, _QUEUES, _NOW, rates=rates)
+    assert payload["seconds_per_image"] == 0.5
+    assert payload["estimated_cost_dkk"] == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize("text", ["cam01", "cam01=", "cam01=0", "=1", "a b=1", "cam01=-1", "x=1e9"])
+def test_a_rate_that_is_none_is_a_mistake_of_the_settings(text: str) -> None:
+    """Nothing may make a run look as if it cost nothing."""
+    with pytest.raises(BadRate, match="is not valid; allowed: CAMERA=SECONDS"):
+        parse_rates([text])
+    with pytest.raises(ValidationError, match="allowed: CAMERA=SECONDS"):
+        RunSettings(seconds_per_image=(text,))
+
+
 def test_a_camera_is_the_first_folder_or_the_last_of_the_place() -> None:
     """A picture's own name is no camera."""
     assert camera_of("cam02/2024/a.jpg", "raw") == "cam02"
@@ -154,13 +185,6 @@ def test_a_camera_is_the_first_folder_or_the_last_of_the_place() -> None:
     for name in ("..", "-a", "a b", "x" * 65, ""):
         with pytest.raises(BadCamera):
             camera_of(f"{name}/a.jpg", "raw")
-
-
-def test_the_first_pictures_are_those_of_the_first_bytes() -> None:
-    """Upper case comes before lower case, and what is not ASCII last."""
-    names = ["b.jpg", "B.jpg", "é.jpg", "a/1.jpg", "a-1.jpg"]
-
-    assert first_pictures(names, 4) == ["B.jpg", "a-1.jpg", "a/1.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize(

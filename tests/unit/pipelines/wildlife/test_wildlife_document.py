@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +61,40 @@ def test_five_mistakes_are_five_lines() -> None:
     ]
 
 
+def test_an_unknown_price_book_is_named_with_the_other_mistakes() -> None:
+    """It is a field like any other, and its mistake must not come up in the next try alone."""
+    said = {**EXAMPLE, "price_book": "reverence", "max_images": 0}
+
+    with pytest.raises(InvalidInput) as caught:
+        check_document(said, books=("reference", "eu-north-1"))
+
+    assert str(caught.value).splitlines() == [
+        "max_images = 0 is not valid; allowed: a whole number from 1 to 50000",
+        "price_book = 'reverence' is not known; known: 'eu-north-1', 'reference'",
+    ]
+
+
+def test_thousands_of_unknown_keys_fit_into_the_cause_of_an_execution() -> None:
+    """A state machine passes on 32 KiB of an error; of more not even its name would come."""
+    lines = _mistakes(**{f"k{number}": 1 for number in range(20_000)}, max_images=0)
+
+    assert lines[0].startswith("max_images = 0 is not valid")
+    assert lines[-1] == "19950 more keys are not known"
+    assert len(lines) == 52
+    assert len("\n".join(lines)) < 32_768
+
+
+def test_a_key_twice_among_thousands_is_found_at_once() -> None:
+    """Comparing each with all others took eleven seconds, of a minute that the guard has."""
+    keys = ",".join(f'"k{number}": 1' for number in range(15_000))
+
+    began = time.process_time()
+    with pytest.raises(InvalidInput, match="has the key 'k14999' twice"):
+        parse_document(f'{{{keys}, "k14999": 2}}')
+
+    assert time.process_time() - began < 2
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -87,7 +122,9 @@ def test_five_mistakes_are_five_lines() -> None:
         ("input_uri", "s3://BUCKET/prefix"),
         ("input_uri", "s3://bucket//"),
         ("input_uri", "s3://bucket/a\nb"),
+        ("input_uri", "s3://bucket/\ud800"),
         ("input_uri", "file:///pictures"),
+        ("output_uri", "file:///a%00b"),
         ("input_uri", 7),
     ],
 )

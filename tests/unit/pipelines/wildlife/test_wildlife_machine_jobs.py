@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipelines.wildlife.machine.environment import setting_variables
+from pipelines.wildlife.detect.command import read_settings
+from pipelines.wildlife.machine.environment import detection_variables, setting_variables
 from pipelines.wildlife.machine.failures import TaskFailure
 from pipelines.wildlife.machine.faults import Faults, parse_fault
 from pipelines.wildlife.machine.job_request import (
@@ -111,6 +112,25 @@ def test_the_same_settings_are_read_from_variables_again() -> None:
     again = load_settings(RunSettings, [], setting_variables(settings), service="wildlife")
 
     assert again.settings == settings
+
+
+def test_the_detection_takes_nothing_that_was_meant_for_another_program() -> None:
+    """`BATCH_SIZE` and the like are in many an environment, and stronger than our own names."""
+    settings = RunSettings(conf_threshold=0.45, batch_size=8)
+    inherited = {
+        "BATCH_SIZE": "64",
+        "IMAGE_SIZE": "1280",
+        "CONF_THRESHOLD": "0.9",
+        "DETECTOR": "yolo",
+        "MODEL_URI": "s3://bucket/other.onnx",
+        "SPECIES_CFG": "s3://bucket/other.json",
+    }
+    places = {"INPUT_URI": "s3://bucket/stage0/", "OUTPUT_URI": "s3://bucket/stage1/"}
+
+    read = read_settings({**inherited, **detection_variables(settings), **places})
+
+    found = {name: getattr(read, name) for name in RunSettings.model_fields}
+    assert found == dict(settings)
 
 
 @pytest.mark.parametrize(

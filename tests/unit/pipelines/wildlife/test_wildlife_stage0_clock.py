@@ -250,7 +250,7 @@ def test_an_offset_is_read_with_its_sign(text: str, minutes: int | None) -> None
     assert away == minutes
 
 
-_MOMENTS = st.datetimes(datetime(100, 1, 1), datetime(9899, 12, 31))  # noqa: DTZ001 - of clocks
+_MOMENTS = st.datetimes(datetime(200, 1, 1), datetime(9799, 12, 31))  # noqa: DTZ001 - of clocks
 
 
 @settings(max_examples=repetitions(40, 5000), deadline=None)
@@ -280,3 +280,23 @@ def test_every_clock_can_be_repaired_whatever_it_says(
 
     assert found.corrected.tzinfo is UTC
     assert newest_first(order)["cam01"][0].correction_id == "c"
+
+
+@pytest.mark.parametrize(
+    ("shown", "edge", "direction"),
+    [
+        ("9799:12:31 23:59:59", "9800:01:01 00:00:00", 1),
+        ("0200:01:01 00:00:00", "0199:12:31 00:00:00", -1),
+    ],
+)
+def test_no_correction_leads_out_of_the_calendar(shown: str, edge: str, direction: int) -> None:
+    """A camera's nonsense must not end the run in which the longest correction is given."""
+    longest = _correction("longest", direction * 100 * 366 * 86_400.0)
+    at = parse_time(shown)
+
+    assert at is not None
+    assert parse_time(edge) is None
+    found = repair(
+        Shown(at, "exif_original"), "cam01", replace(_NOTHING, corrections=newest_first([longest]))
+    )
+    assert found.rule_id == "rule-longest"

@@ -45,10 +45,11 @@ async def _load(files: Mapping[str, bytes | str]) -> Known:
 
 @pytest.mark.asyncio
 async def test_each_file_may_be_missing() -> None:
-    """Most people have one of them, or none."""
+    """Most people have one of them; with none the folder's name may be wrong."""
     known = await _load({})
 
-    assert (known.warnings, known.clocks.error_of("cam01")) == ((), None)
+    assert (known.warnings, known.clocks.error_of("cam01")) == (("clock_files_missing",), None)
+    assert (await _load({"time_offsets.yaml": ""})).warnings == ()
     assert known.clocks.zone_of("cam01").name == "Europe/Stockholm"
 
 
@@ -244,3 +245,14 @@ def test_empty_settings_know_the_usual_types() -> None:
         "gps_camera",
         "legacy_system",
     }
+
+
+def test_aliases_of_aliases_are_refused() -> None:
+    """A file of a few lines must not fill the memory of a function."""
+    lines = ["l0: &l0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 7)]
+
+    with pytest.raises(Mistakes, match="aliases say too much"):
+        parse_camera_settings("\n".join([*lines, "camera_types: *l6"]).encode())
+    fast = "camera_corrections: {cam01: &fast {offset_seconds: 60}, cam02: *fast}"
+    assert len(parse_camera_settings(fast.encode()).entries) == 2

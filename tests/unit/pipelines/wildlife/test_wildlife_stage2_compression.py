@@ -197,15 +197,6 @@ def test_a_long_timeline_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert [(line.frame_count, len(line.detection_timeline)) for line in lines] == [(5, 3), (1, 1)]
 
 
-def test_the_text_of_a_line_is_the_models_own() -> None:
-    """Lines are made without the model; a field of another name or form would show here."""
-    seen = [Seen(), Seen(at=0.5, where=None), Seen(at=7, picture="x_frame_3"), Seen(camera="ø")]
-
-    for text in _texts(_sightings(seen)):
-        assert _LINE.dump_json(_LINE.validate_json(text)) + b"\n" == text
-        assert json.loads(text).keys() == ObservationLine.__dataclass_fields__.keys()
-
-
 _SEEN = st.builds(
     Seen,
     at=st.sampled_from([0.0, 200.0, 600.0, 601.0, 1300.0]),
@@ -216,6 +207,35 @@ _SEEN = st.builds(
     sure=st.floats(0.5, 1.0),
     where=st.none() | st.tuples(st.floats(59, 59.0002), st.floats(18, 18.0002)),
 )
+
+
+_POSITION = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
+_ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+
+
+@settings(max_examples=repetitions(25, 5000), deadline=None)
+@given(
+    seen=st.lists(
+        st.builds(
+            Seen,
+            at=st.integers(-60_000_000_000, 10**15).map(lambda each: each / 1_000_000),
+            picture=st.sampled_from(["", "b_frame_1", "b_frame_9"]),
+            camera=_ANY_TEXT,
+            species=_ANY_TEXT,
+            sure=st.floats(0, 1),
+            where=st.none() | _POSITION,
+            crop=st.none() | _ANY_TEXT,
+        ),
+        unique_by=lambda each: each.digits,
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_text_of_a_line_is_the_models_own(*, seen: list[Seen]) -> None:
+    """Lines are made without the model; a field of another name or form would show here."""
+    for text in _texts(_sightings(seen, min_duration=timedelta())):
+        assert _LINE.dump_json(_LINE.validate_json(text)) + b"\n" == text
+        assert json.loads(text).keys() == ObservationLine.__dataclass_fields__.keys()
 
 
 @settings(max_examples=repetitions(15, 2000), deadline=None)

@@ -317,3 +317,15 @@ def test_mistakes_in_known_places_are_named(entries: object, mistakes: list[str]
     for line, mistake in zip(lines, mistakes, strict=True):
         assert "'known.json'" in line
         assert mistake in line
+
+
+def test_a_file_of_mistakes_alone_makes_an_error_that_can_be_passed_on() -> None:
+    """A state machine drops the name of an error that is megabytes long, and nobody learns why."""
+    entries = [{**_ENTRY, "radius_meters": 0}] * 5000
+
+    with pytest.raises(UsageError) as caught:
+        parse_known_places(json.dumps(entries).encode(), "known.json")
+
+    *first, last = str(caught.value).splitlines()
+    assert len(first) == 100
+    assert last == "and 4900 more"

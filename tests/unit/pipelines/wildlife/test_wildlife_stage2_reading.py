@@ -205,3 +205,78 @@ async def test_a_file_that_is_not_there_is_named(storage: Storage) -> None:
     """The detection has not ended, or wrote elsewhere."""
     with pytest.raises(Missing, match=r"manifest\.jsonl"):
         await read_detections(storage, _TARGET, 0.5)
+
+
+@pytest.mark.asyncio
+async def test_lines_of_the_detection_are_read_quickly(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The careful way would say the same, in several times the time."""
+    seen = [*_SEEN, Seen(at=0.25, where=None, crop=None), Seen(picture="a_frame_3", camera="c-3_X")]
+    monkeypatch.delattr(lines.BlockForm, "parse")
+
+    assert (await _read(storage, seen, seen)).read == len(seen)
+
+
+async def _rewritten(storage: Storage, name: str, before: bytes, after: bytes) -> None:
+    """Write a file anew, with something else wherever something is."""
+    uri = _TARGET.join(name)
+    text = await storage.read(uri)
+    assert before in text
+    await storage.write(uri, text.replace(before, after), kind=Kind.MANIFEST)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(b"12:00:00Z", b"14:00:00+02:00", id="another zone"),
+        pytest.param(b"12:00:00Z", b"12:00:00.000000000Z", id="nanoseconds"),
+        pytest.param(b"T12:00", b" 12:00", id="a blank in the time"),
+        pytest.param(b'"doubtful":false', b'"doubtful":0', id="a number for no"),
+        pytest.param(b'"latitude":59.0', b'"latitude":"59"', id="a number as text"),
+        pytest.param(b'"latitude":59.0', b'"latitude":59', id="a whole number"),
+        pytest.param(b"}\n", b"}\r\n", id="ends of lines"),
+        pytest.param(b"}\n", b"}\n\n", id="empty lines"),
+        pytest.param(b'"bbox":[1.0', b'"bbox":[NaN', id="no number where nobody looks"),
+    ],
+)
+async def test_lines_in_another_form_say_the_same(
+    storage: Storage, before: bytes, after: bytes
+) -> None:
+    """What is read in a quick way is only what reads the same in the careful one."""
+    expected = (await _read(storage, _SEEN, _SEEN)).detections
+    await _rewritten(storage, layout.DETECTIONS, before, after)
+
+    found = (await read_detections(storage, _TARGET, 0.5)).detections
+
+    assert list(found.ids) == list(expected.ids)
+    assert list(found.moments) == list(expected.moments)
+    assert list(found.latitudes) == list(expected.latitudes)
+    assert found.doubtful == expected.doubtful
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "before", "after", "said"),
+    [
+        pytest.param(layout.PREDICTIONS, b'e":0.8', b'e":1.5', "line 5: confidence: ", id="share"),
+        pytest.param(layout.PREDICTIONS, b'e":0.8', b'e":null', "line 5: confidence: ", id="none"),
+        pytest.param(layout.DETECTIONS, b":03Z", b":60Z", "line 4: timestamp: ", id="time"),
+        pytest.param(layout.DETECTIONS, b":03Z", b":03", "line 4: timestamp: ", id="no zone"),
+        pytest.param(
+            layout.DETECTIONS, b'"raw_label":"m', b'"raw_label":"\xff', "line 1: ", id="text"
+        ),
+        pytest.param(layout.DETECTIONS, b"}\n{", b"}{", "line 1: ", id="all in a line"),
+        pytest.param(layout.DETECTIONS, b'"doubtful":', b'"doubtful":\n', "line 1: ", id="torn"),
+    ],
+)
+async def test_the_first_bad_line_is_named(
+    storage: Storage, name: str, before: bytes, after: bytes, said: str
+) -> None:
+    """One among a million is found only by its number."""
+    await write_seen(storage, _TARGET, _SEEN, _SEEN)
+    await _rewritten(storage, name, before, after)
+
+    with pytest.raises(BadLine, match=said):
+        await read_detections(storage, _TARGET, 0.5)

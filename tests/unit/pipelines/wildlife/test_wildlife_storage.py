@@ -134,9 +134,10 @@ async def test_a_folder_that_cannot_be_listed_ends_the_listing(
             raise PermissionError(13, "Permission denied", path)
         return scan(path)
 
-    monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(Unusable, match="locked.*permission denied"):
-        [entry async for entry in FolderStorage().walk(parse_place(f"file://{tmp_path}/"))]
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", refuse)
+        with pytest.raises(Unusable, match=r"locked.*permission denied"):
+            [entry async for entry in FolderStorage().walk(parse_place(f"file://{tmp_path}/"))]
 
 
 @pytest.mark.asyncio

@@ -174,6 +174,9 @@ def test_a_run_whose_weather_failed_is_partial_and_says_why() -> None:
 
     assert report.status is RunStatus.PARTIAL
     assert report.warnings[-1] == "weather_failed: States.Timeout"
+    caught = {"Error": "UsageError", "Cause": '{"errorMessage": "no file\\nno contact"}'}
+    mistaken = _report([row], weather_results=None, weather_error=caught)
+    assert mistaken.warnings[-1] == "weather_failed: UsageError: no file"
     assert report.weather_statistics.by_status == {"not_run": 1}
     assert report.additional_metrics.weather_provider == "none"
 

@@ -1,9 +1,13 @@
 """Who is asked for weather, and what is said at start of a configuration that cannot work."""
 
+from importlib.metadata import PackageNotFoundError
+
 import pytest
 
+from pipelines.wildlife import settings
 from pipelines.wildlife.settings import RunSettings
 from pipelines.wildlife.weather.choice import Configured, find_mistakes, plan_chain
+from pipelines.wildlife.weather.client import user_agent
 from pipelines.wildlife.weather.configuration import check_weather
 from shared.errors import UsageError
 
@@ -101,3 +105,14 @@ def test_settings_are_checked_as_a_whole() -> None:
 
     with pytest.raises(UsageError, match=r"reaches nobody(.|\n)*needs a client id"):
         check_weather(wrong)
+
+
+def test_we_say_who_we_are_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Providers block who does not; a source tree without a version does as well."""
+
+    def nowhere(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(settings, "version", nowhere)
+
+    assert user_agent("people@forest.se") == "towpath-wildlife/unknown people@forest.se"

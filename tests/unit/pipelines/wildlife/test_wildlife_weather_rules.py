@@ -213,6 +213,13 @@ def test_weather_is_asked_for_positive_sightings_alone(
     assert question_of(sighting, Window(NOON, NOON, 7)) == becomes
 
 
+def test_what_stage_0_calls_implausible_is_so_for_the_weather() -> None:
+    """Hours pass between the two; whether a time can be right must not change with them."""
+    ahead = _sighting(NOON + timedelta(hours=25))
+
+    assert question_of(ahead, Window(NOON, NOON + 8 * HOUR, 7)) is WeatherStatus.IMPLAUSIBLE_TIME
+
+
 @pytest.mark.parametrize(
     ("hour", "report", "life"),
     [
