@@ -7,6 +7,8 @@ from pathlib import Path
 from pipelines.wildlife.document.checks import DOCUMENT_BYTES_MAX, parse_document
 from pipelines.wildlife.errors import InvalidInput
 
+_REGION = "eu-north-1"
+
 
 def add_input(parser: argparse.ArgumentParser) -> None:
     """Add `--input`."""
@@ -23,6 +25,20 @@ def add_form(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="form of what is printed (default: text)",
     )
+
+
+def add_account(parser: argparse.ArgumentParser) -> None:
+    """Add where S3 is, and as whom to speak to it."""
+    parser.add_argument(
+        "--region",
+        "--aws-region",
+        dest="aws_region",
+        default=_REGION,
+        metavar="NAME",
+        help=f"region (default: {_REGION})",
+    )
+    parser.add_argument("--profile", metavar="NAME", help="profile of the AWS configuration")
+    parser.add_argument("--endpoint-url", metavar="URL", help="where S3 is, if not at AWS")
 
 
 def read_document(name: str) -> object:

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipelines.wildlife.commands.call import add_form, add_input, read_document
+from pipelines.wildlife.commands.call import add_account, add_form, add_input, read_document
 from pipelines.wildlife.costs.estimate import Estimate, check_budget
 from pipelines.wildlife.costs.prices import BOOKS, PriceBook
 from pipelines.wildlife.document.checks import Request, check_document
@@ -26,7 +26,6 @@ _DESCRIPTION = """
     List the pictures of an input document and say what the run would cost, part by part. Nothing is
     spent and nothing is written. The status is 3 if that is more than the budget.
 """
-_REGION = "eu-north-1"
 _COUNT_MAX = 100_000_000
 _PARTS = {
     "compute_dkk": "detection",
@@ -75,16 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CAMERA=SECONDS",
         help="what a picture takes, as in the settings of run; * is any other camera; repeat it",
     )
-    parser.add_argument(
-        "--region",
-        "--aws-region",
-        dest="aws_region",
-        default=_REGION,
-        metavar="NAME",
-        help=f"region (default: {_REGION})",
-    )
-    parser.add_argument("--profile", metavar="NAME", help="profile of the AWS configuration")
-    parser.add_argument("--endpoint-url", metavar="URL", help="where S3 is, if not at AWS")
+    add_account(parser)
     return parser
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import anyio.to_thread
 from pydantic import TypeAdapter
 
+from pipelines.wildlife.commands.call import add_account
 from pipelines.wildlife.document.places import Place, parse_place
 from pipelines.wildlife.errors import InvalidInput
 from pipelines.wildlife.layout import CLUSTERS_TABLE, OBSERVATIONS
@@ -37,7 +38,6 @@ _DESCRIPTION = """
 
     Kvalitet is Høj from a confidence of 0.7, Medium from 0.4, else Lav. Billede is the best crop.
 """
-_REGION = "eu-north-1"
 _LINE = TypeAdapter(ObservationLine)
 
 
@@ -93,16 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="whose dates and times, as Europe/Copenhagen (default: UTC)",
     )
-    parser.add_argument(
-        "--region",
-        "--aws-region",
-        dest="aws_region",
-        default=_REGION,
-        metavar="NAME",
-        help=f"region (default: {_REGION})",
-    )
-    parser.add_argument("--profile", metavar="NAME", help="profile of the AWS configuration")
-    parser.add_argument("--endpoint-url", metavar="URL", help="where S3 is, if not at AWS")
+    add_account(parser)
     return parser
 
 
