@@ -19,8 +19,6 @@ RUNTIME = "States.Runtime"
 DATA_LIMIT = "States.DataLimitExceeded"
 TIMEOUT = "States.Timeout"
 TASK_FAILED = "States.TaskFailed"
-FUNCTION_TIMEOUT = "Sandbox.Timedout"
-"""What Lambda says of a function that took too long."""
 _ALL = "States.ALL"
 _UNCAUGHT = frozenset({RUNTIME, DATA_LIMIT})
 

@@ -13,7 +13,6 @@ from typing import TypeAlias
 from pipelines.wildlife.models.moments import write_moment
 
 PROGRESS = "TaskProgressed"
-_PROGRESS_DETAILS = "taskProgressedEventDetails"
 _ENDS = frozenset(f"Execution{how}" for how in ("Succeeded", "Failed", "TimedOut", "Aborted"))
 Sink: TypeAlias = Callable[[bytes], object]
 """Takes a line, its end included, and keeps it."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import count
 
+from pipelines.wildlife.sphere import SAME_METERS, Position, east_of, moved
 from pipelines.wildlife.stage2.nearby import Nearby
-from pipelines.wildlife.stage2.sphere import SAME_METERS, Position, east_of, moved
 
 NOWHERE = -1
 """In the place of a place's number."""

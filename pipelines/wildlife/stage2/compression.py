@@ -11,8 +11,8 @@ from hashlib import sha256
 from itertools import pairwise
 from math import isnan
 
+from pipelines.wildlife.sphere import Position, mean_position
 from pipelines.wildlife.stage2.detected import Detections
-from pipelines.wildlife.stage2.sphere import Position, mean_position
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

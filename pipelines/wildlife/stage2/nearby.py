@@ -8,7 +8,7 @@ from itertools import product
 from math import dist, floor
 from typing import TypeAlias
 
-from pipelines.wildlife.stage2.sphere import (
+from pipelines.wildlife.sphere import (
     SAME_METERS,
     Position,
     Vector,

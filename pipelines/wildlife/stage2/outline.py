@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, fsum, radians
 
-from pipelines.wildlife.stage2.sphere import EARTH_METERS, Position, distance_meters
+from pipelines.wildlife.sphere import EARTH_METERS, Position, distance_meters
 
 _TURN = 360.0
 _CORNERS = 3

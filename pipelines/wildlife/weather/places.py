@@ -1,12 +1,12 @@
 """Where weather is asked for, and where it was measured. Pure."""
 
-import math
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
+from pipelines.wildlife.sphere import distance_meters
 from pipelines.wildlife.weather.elements import Element
 
-_EARTH_KM = 6371.0
+_KILOMETRE = 1000
 _STEP = Decimal("0.0001")
 
 
@@ -48,8 +48,5 @@ def position_of(latitude: float, longitude: float) -> Position:
 
 def distance_km(position: Position, latitude: float, longitude: float) -> float:
     """Return the length of the great circle between two points, to the metre."""
-    first, second = math.radians(position.latitude), math.radians(latitude)
-    half = (second - first) / 2
-    across = math.radians(longitude - position.longitude) / 2
-    root = math.sin(half) ** 2 + math.cos(first) * math.cos(second) * math.sin(across) ** 2
-    return round(2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(root))), 3)
+    meters = distance_meters((position.latitude, position.longitude), (latitude, longitude))
+    return round(meters / _KILOMETRE, 3)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines.wildlife.sphere import EARTH_METERS, Position, distance_meters
 from pipelines.wildlife.stage2.clustering import (
     NOWHERE,
     Clustering,
@@ -22,7 +23,6 @@ from pipelines.wildlife.stage2.known_places import parse_known_places
 from pipelines.wildlife.stage2.nearby import Nearby
 from pipelines.wildlife.stage2.outline import outline_of
 from pipelines.wildlife.stage2.placing import place_sightings
-from pipelines.wildlife.stage2.sphere import EARTH_METERS, Position, distance_meters
 from shared.errors import UsageError
 from tests.support.soak import repetitions
 from tests.support.wildlife_seen import Seen, detected
